@@ -1,0 +1,53 @@
+# Each target works from a bare checkout with python3 (>= 3.11), make and the package index: it makes its own environment.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+LOCKS  := packaging/locks
+PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
+ARGS   ?=
+
+.PHONY: run test check format bench lock wheels clean
+
+run: $(VENV)/.checkout  ## a licensed gateway that answers OpenAI clients on 127.0.0.1:8080
+	$(BIN)/ao quickstart $(ARGS)
+
+test: $(VENV)/.development  ## the whole suite
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.development  ## format, lint, types, and the rules of the house
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/rules
+
+format: $(VENV)/.development
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.development  ## CPU per request, requests per second and added latency, as a table
+	$(BIN)/python -m tests.bench $(ARGS)
+
+lock: $(VENV)/.development  ## after changing pyproject.toml: pin everything again, with hashes
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-package ao-appliance pyproject.toml -o $(LOCKS)/runtime.txt
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-package ao-appliance --extra checkout -c $(LOCKS)/runtime.txt pyproject.toml -o $(LOCKS)/checkout.txt
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-package ao-appliance --extra development -c $(LOCKS)/checkout.txt pyproject.toml -o $(LOCKS)/development.txt
+
+wheels: $(VENV)/.development  ## dist/: the customer's wheel and the vendor's
+	$(BIN)/python -m build -q --no-isolation --wheel --outdir dist .
+	$(BIN)/python -m build -q --no-isolation --wheel --outdir dist packaging/vendor
+
+clean:
+	rm -rf $(VENV) dist .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "AO Appliance needs Python 3.11 or newer; set PYTHON=/path/to/python3." >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.checkout: $(LOCKS)/checkout.txt pyproject.toml packaging/vendor/pyproject.toml | $(VENV)/bin/python
+	$(PIP) install --require-hashes -r $(LOCKS)/checkout.txt
+	$(PIP) install --no-deps --no-build-isolation -e . -e packaging/vendor
+	@touch $@
+
+$(VENV)/.development: $(LOCKS)/development.txt $(VENV)/.checkout
+	$(PIP) install --require-hashes -r $(LOCKS)/development.txt
+	@touch $@
