@@ -1,8 +1,8 @@
 """The shape of every stated "no", and the refusals that licensing itself gives.
 
 One tree for the whole product starts here, because this is the lowest package: `Refusal` is its root, and each package
-grows its own branch (`LicensingError` here, `MediaError` in media, `ApplianceError` in appliance). The command line, the
-HTTP API and the console render the same four fields: a stable code, a sentence, the place, and what to do next.
+grows its own branch (`LicensingError` here, `MediaError` in media, `ApplianceError` in appliance). The command line,
+the HTTP API and the console render the same four fields: a stable code, a sentence, the place, and what to do next.
 
     Refusal
     └── LicensingError

@@ -1,0 +1,74 @@
+"""The one table of signature schemes, and the digest of the product.
+
+A scheme is chosen by the *key record* in the trust document, never by an envelope. An unknown name fails closed. This
+module verifies only: private keys are made where they live (the site's in appliance/state, the vendor's in its
+keyring)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from licensing.errors import AlgorithmUnknown, Malformed
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """A signature scheme: sizes in bytes, and a verification that answers yes or no and never raises on bad input."""
+
+    name: str
+    public_size: int
+    signature_size: int
+    verify: Callable[[bytes, bytes, bytes], bool]
+
+
+def _verify_ed25519(public: bytes, signature: bytes, message: bytes) -> bool:
+    """RFC 8032 §5.1.7, by OpenSSL through pyca/cryptography."""
+    try:
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+ED25519 = "ed25519"
+
+SCHEMES: Mapping[str, Scheme] = MappingProxyType({ED25519: Scheme(ED25519, 32, 64, _verify_ed25519)})
+
+
+def scheme(name: str) -> Scheme:
+    """The scheme of that name. Raises AlgorithmUnknown."""
+    found = SCHEMES.get(name)
+    if found is None:
+        raise AlgorithmUnknown(f"The signature algorithm {name[:40]!r} is not one that this release knows.")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """A public key with its scheme; its id is the SHA-256 of both, in hexadecimal, so an id cannot name two keys."""
+
+    algorithm: str
+    public: bytes
+
+    def __post_init__(self) -> None:
+        if len(self.public) != scheme(self.algorithm).public_size:
+            raise Malformed(f"A public {self.algorithm} key has {len(self.public)} bytes, which is not its size.")
+
+    @property
+    def keyid(self) -> str:
+        return hashlib.sha256(self.algorithm.encode() + b"\n" + self.public).hexdigest()
+
+    def verifies(self, signature: bytes, message: bytes) -> bool:
+        known = scheme(self.algorithm)
+        return len(signature) == known.signature_size and known.verify(self.public, signature, message)
+
+
+def digest(data: bytes) -> str:
+    """`sha256:` and 64 hexadecimal digits."""
+    return "sha256:" + hashlib.sha256(data).hexdigest()

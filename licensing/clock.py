@@ -1,0 +1,75 @@
+"""Time without an authority: a floor below which no clock is believed, and how fast it may rise.
+
+Promise: the floor never falls. A verified document's date of issue raises it at once (the vendor vouches for it). The
+host's own clock raises it only as fast as observed uptime allows, plus BOOT_ALLOWANCE once per start, so that a clock
+set to 2099 for an hour moves the floor by about an hour and not by decades. Reads no clock: times are arguments.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+BOOT_ALLOWANCE = timedelta(days=2)
+"""What one start may add to the floor for time spent powered off. Longer gaps are made up by documents or uptime."""
+
+STEP_LIMIT = timedelta(seconds=30)
+"""Wall time running away from the monotonic clock by more than this between two looks is recorded as a step."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeFloor:
+    """`at`: no earlier time is believed. `source` says what last raised it, for the person who must repair it."""
+
+    at: datetime
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One reading of both clocks in one boot: wall time, and monotonic seconds."""
+
+    wall: datetime
+    monotonic: float
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The wall clock moved by `seconds` against the monotonic clock, seen at `at` (the wall time afterwards)."""
+
+    at: datetime
+    seconds: int
+
+
+def witness(floor: TimeFloor, moment: datetime, source: str) -> TimeFloor:
+    """Raises the floor to a time that somebody trusted has vouched for."""
+    return TimeFloor(moment, source) if moment > floor.at else floor
+
+
+def observe_start(floor: TimeFloor, wall: datetime) -> TimeFloor:
+    """Raises the floor by the host's clock at a start: by BOOT_ALLOWANCE at most, for the time spent powered off."""
+    return _raise_by(floor, wall, BOOT_ALLOWANCE)
+
+
+def observe(floor: TimeFloor, before: Look, now: Look) -> TimeFloor:
+    """Raises the floor by the host's clock while running: by no more than the uptime between two looks."""
+    return _raise_by(floor, now.wall, timedelta(seconds=max(0.0, now.monotonic - before.monotonic)))
+
+
+def _raise_by(floor: TimeFloor, wall: datetime, at_most: timedelta) -> TimeFloor:
+    if wall <= floor.at:
+        return floor
+    return replace(floor, at=min(wall, floor.at + at_most), source="this host's clock")
+
+
+def step_between(before: Look, now: Look) -> Step | None:
+    """The wall clock's jump between two looks, if it is larger than STEP_LIMIT."""
+    expected = before.wall + timedelta(seconds=now.monotonic - before.monotonic)
+    jump = now.wall - expected
+    return Step(now.wall, round(jump.total_seconds())) if abs(jump) > STEP_LIMIT else None
+
+
+def behind(floor: TimeFloor, wall: datetime, tolerance: timedelta) -> timedelta | None:
+    """How far the clock is below the floor, if that is more than the tolerance."""
+    gap = floor.at - wall
+    return gap if gap > tolerance else None
