@@ -1,0 +1,1 @@
+"""The running gateway: config, access, routing, metering, ledger."""

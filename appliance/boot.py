@@ -1,0 +1,74 @@
+"""The one place that constructs a worker: open state, take the first snapshot, open journal, caps and client, build
+the app.
+
+Granian calls `build_app` in each worker process; the settings come as JSON in AO_GATEWAY_SETTINGS from the process that
+started it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from litestar import Litestar
+
+from appliance.access.window import RateWindow
+from appliance.config.secrets import host_secrets
+from appliance.gateway.endpoints import endpoints
+from appliance.gateway.upstream import open_client
+from appliance.gateway.worker import Worker
+from appliance.host_process import die_with_parent
+from appliance.ledger.journal import Journal
+from appliance.settings import Settings
+from appliance.state.site import open_site
+
+SETTINGS_VARIABLE = "AO_GATEWAY_SETTINGS"
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+def build_app() -> Litestar:
+    """The ASGI app of this worker process."""
+    die_with_parent()
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    settings = Settings.model_validate_json(os.environ[SETTINGS_VARIABLE])
+    holder: list[Worker] = []
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        worker = open_worker(settings)
+        holder.append(worker)
+        keeping = asyncio.create_task(worker.keep())
+        try:
+            yield
+        finally:
+            keeping.cancel()
+            worker.journal.close()
+
+    return Litestar(
+        route_handlers=endpoints(lambda: holder[0]),
+        lifespan=[lifespan],
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
+def open_worker(settings: Settings) -> Worker:
+    """A worker on this host's state. Raises what opening the state refuses."""
+    site = open_site(settings.state_dir)
+    now = datetime.now(UTC)
+    tag = secrets.token_hex(3)
+    return Worker(
+        site=site,
+        secrets=host_secrets(os.environ, settings.secrets_dir),
+        journal=Journal(site.journal_folder, f"{now.strftime('%Y%m%dT%H%M%S')}-{tag}"),
+        window=RateWindow(settings.state_dir / "rate-window", rpm=None, boot_id=_BOOT_ID.read_bytes()),
+        client=open_client(),
+        tag=tag,
+        clock=lambda: datetime.now(UTC),
+    )

@@ -1,0 +1,112 @@
+"""The face that every `ao` command shares: where the state is, `--json`, how a refusal looks, how a result is printed.
+
+A command parses, calls one operation, and returns a `Result`; this module renders it. It is the only place of the
+command line that reads the clock and the environment.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec
+
+import click
+
+from appliance.config.secrets import SecretLookup, host_secrets
+from appliance.settings import Settings, load_settings
+from appliance.state.site import Site, open_site
+from licensing.errors import Refusal
+
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a command found out: `data` for `--json`, `lines` for a person, and the exit code."""
+
+    data: dict[str, Any]
+    lines: Sequence[str] = field(default_factory=list)
+    exit_code: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """What a command is given: the host's settings and the time of its call (UTC, whole seconds)."""
+
+    settings: Settings
+    now: datetime
+    as_json: bool
+
+    def site(self) -> closing[Site]:
+        """The opened state; `with face.site() as site`."""
+        return closing(open_site(self.settings.state_dir))
+
+    def secrets(self) -> SecretLookup:
+        return host_secrets(os.environ, self.settings.secrets_dir)
+
+
+def command(
+    group: click.Group, name: str, *, example: str
+) -> Callable[[Callable[Concatenate[Face, P], Result]], click.Command]:
+    """Makes a command of a function `(face, **options) -> Result`. `example` is shown in its help."""
+
+    def decorate(function: Callable[Concatenate[Face, P], Result]) -> click.Command:
+        @click.option("--state-dir", type=click.Path(path_type=Path), help="The state folder (or AO_STATE_DIR).")
+        @click.option("--settings", "settings_file", type=click.Path(path_type=Path), help="The host's settings file.")
+        @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+        @functools.wraps(function)
+        def run(*, state_dir: Path | None, settings_file: Path | None, as_json: bool, **options: Any) -> None:
+            try:
+                settings = load_settings(settings_file, os.environ, {"state_dir": state_dir})
+                now = datetime.now(UTC).replace(microsecond=0)
+                result = function(Face(settings, now, as_json), **options)  # type: ignore[call-arg]  # click's options
+            except Refusal as refusal:
+                show_refusal(refusal, as_json=as_json)
+                sys.exit(refusal.exit_code)
+            show(result, as_json=as_json)
+            sys.exit(result.exit_code)
+
+        # A backslash on a line of its own keeps click from re-wrapping the example.
+        run.__doc__ = f"{function.__doc__}\n\n\b\nExample:\n  {example}"
+        return group.command(name)(run)
+
+    return decorate
+
+
+def show(result: Result, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(result.data, ensure_ascii=False, default=str))
+    else:
+        for line in result.lines:
+            click.echo(line)
+
+
+def show_refusal(refusal: Refusal, *, as_json: bool) -> None:
+    """One sentence, one remedy, one code."""
+    if as_json:
+        click.echo(json.dumps({"error": refusal.as_dict()}, ensure_ascii=False))
+        return
+    click.echo(f"ao: {refusal} [{refusal.code}]", err=True)
+    click.echo(f"    {refusal.remedy}", err=True)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+    """Columns as wide as their widest cell; numbers to the right."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(len(line[i]) for line in [list(header), *cells]) for i in range(len(header))]
+    right = [bool(rows) and all(isinstance(row[i], int) for row in rows) for i in range(len(header))]
+
+    def line(row: Sequence[str]) -> str:
+        placed = [
+            cell.rjust(width) if r else cell.ljust(width) for cell, width, r in zip(row, widths, right, strict=True)
+        ]
+        return "  ".join(placed).rstrip()
+
+    return [line(header), *(line(row) for row in cells)]

@@ -1,0 +1,91 @@
+"""`ao licence import|show|verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from appliance.cli.face import Face, Result, command
+from appliance.operations.licence import Judged, import_licence, standing, verify_licence
+from licensing.document import format_time
+from licensing.licence import Licence
+from licensing.ratchet import Arrival
+from licensing.standing import Standing
+
+
+def add_to(main: click.Group) -> None:
+    @main.group("licence")
+    def group() -> None:
+        """What this site may do, and until when."""
+
+    @command(group, "import", example="ao licence import /media/usb/licence.json")
+    @click.argument("file", type=click.Path(path_type=Path))
+    def import_(face: Face, *, file: Path) -> Result:
+        """Put a licence in force. A running gateway takes it up at once."""
+        with face.site() as site:
+            judged = import_licence(site, file, face.now)
+        done = "was already in force" if judged.arrival is Arrival.SAME else "is in force"
+        return Result(
+            _judged(judged),
+            [f"Licence {judged.licence.licence}, serial {judged.licence.serial}, {done}.", *_lines(judged.standing)],
+        )
+
+    @command(group, "show", example="ao licence show")
+    def show(face: Face) -> Result:
+        """Show the licence in force and the rung this site stands on. Exit code: that rung's (0, or 20-28)."""
+        with face.site() as site:
+            now_at = standing(site, face.now)
+        lines = _lines(now_at)
+        if now_at.licence:
+            lines += _claims(now_at.licence)
+        return Result(_standing(now_at), lines, now_at.terms.exit_code)
+
+    @command(group, "verify", example="ao licence verify licence.json")
+    @click.argument("file", type=click.Path(path_type=Path))
+    def verify(face: Face, *, file: Path) -> Result:
+        """Check a licence against this site without importing it. Exit code: the rung's (0, or 20-28)."""
+        with face.site() as site:
+            judged = verify_licence(site, file, face.now)
+        return Result(
+            _judged(judged),
+            ["The signature is good.", *_lines(judged.standing), *_claims(judged.licence)],
+            judged.standing.terms.exit_code,
+        )
+
+
+def _judged(judged: Judged) -> dict[str, Any]:
+    return {**_standing(judged.standing), "arrival": judged.arrival.value, "digest": judged.digest}
+
+
+def _standing(standing: Standing) -> dict[str, Any]:
+    return {
+        "rung": standing.rung.value,
+        "code": standing.code,
+        "serves": standing.terms.serves,
+        "sentence": standing.sentence,
+        "remedy": standing.terms.remedy,
+        "days_left": standing.days_left,
+        "warnings": list(standing.warnings),
+        "licence": standing.licence.model_dump(mode="json", by_alias=True) if standing.licence else None,
+    }
+
+
+def _lines(standing: Standing) -> list[str]:
+    lines = [f"{standing.rung.value.upper()}: {standing.sentence}"]
+    if standing.terms.exit_code or standing.rung.value in {"expiring", "grace"}:
+        lines.append(f"  {standing.terms.remedy}")
+    return lines + [f"  Warning: {warning}" for warning in standing.warnings]
+
+
+def _claims(licence: Licence) -> list[str]:
+    caps = licence.caps
+    return [
+        f"  licence    {licence.licence} (serial {licence.serial}) for {licence.customer}",
+        f"  edition    {licence.edition}" + (f" with {', '.join(licence.add_ons)}" if licence.add_ons else ""),
+        f"  dates      {format_time(licence.not_before)} to {format_time(licence.expires_at)}, "
+        f"{licence.grace_days} days of grace",
+        f"  caps       {caps.rpm or 'unlimited'} requests, {caps.tpm or 'unlimited'} tokens a minute",
+        f"  models     {', '.join(licence.models)}",
+    ]

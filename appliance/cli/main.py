@@ -1,0 +1,31 @@
+"""The `ao` command: one group, its commands in one file a subject."""
+
+from __future__ import annotations
+
+import click
+
+from appliance.cli import config, keys, licence, receipt, serve, site, status, usage
+from licensing.version import __version__
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="ao")
+def main() -> None:
+    """AO Appliance: one governed endpoint in front of your models, with no internet.
+
+    \b
+    Exit codes: 0 done, 1 unexpected fault, 2 wrong use of the command,
+    10-19 a document was refused, 20-28 the licence does not allow it,
+    40-49 this host or its state, 50-59 media, 60-69 the config,
+    70-79 API keys, 80-89 usage. Every refusal also has a stable code in [brackets].
+    """
+
+
+site.add_to(main)
+licence.add_to(main)
+config.add_to(main)
+keys.add_to(main)
+serve.add_to(main)
+usage.add_to(main)
+receipt.add_to(main)
+status.add_to(main)

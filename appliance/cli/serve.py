@@ -1,0 +1,36 @@
+"""`ao serve`."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import click
+
+from appliance.cli.face import Face, Result, command
+from appliance.state.site import Site
+from licensing.standing import Standing
+
+
+def add_to(main: click.Group) -> None:
+    @command(main, "serve", example="ao serve --host 0.0.0.0 --port 8080 --workers 4")
+    @click.option("--host", help="Address to listen on.")
+    @click.option("--port", type=click.IntRange(1, 65535))
+    @click.option("--workers", type=click.IntRange(1, 256), help="Worker processes.")
+    def serve(face: Face, *, host: str | None, port: int | None, workers: int | None) -> Result:
+        """Serve until SIGTERM. Refuses to start, with the licence rung's exit code, where the site may not serve."""
+        from appliance.supervise import serve as serve_until_stopped
+
+        given = {"host": host, "port": port, "workers": workers}
+        settings = face.settings.model_copy(update={name: value for name, value in given.items() if value is not None})
+        logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+        base_url = f"http://{settings.host}:{settings.port}/v1"
+
+        def ready(_: Site, standing: Standing) -> None:
+            if face.as_json:
+                click.echo(json.dumps({"base_url": base_url, "rung": standing.rung.value}))
+            else:
+                click.echo(f"Serving at {base_url} ({standing.rung.value}: {standing.sentence})")
+
+        serve_until_stopped(settings, on_ready=ready)
+        return Result({"stopped": True}, ["Stopped."])

@@ -1,0 +1,88 @@
+"""`ao status`: one screen."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from appliance.cli.face import Face, Result, command, table
+from appliance.config.plan import describe
+from appliance.operations.status import Status, status
+from licensing.document import format_time
+
+
+def add_to(main: click.Group) -> None:
+    @command(main, "status", example="ao status --json")
+    def status_(face: Face) -> Result:
+        """The site on one screen: licence, clock, config, usage. Exit code: the licence rung's (0, or 20-28)."""
+        with face.site() as site:
+            found = status(site, face.now)
+        return Result(_data(found), _lines(found), found.standing.terms.exit_code)
+
+
+def _data(found: Status) -> dict[str, Any]:
+    standing = found.standing
+    return {
+        "site": found.site,
+        "name": found.name,
+        "epoch": found.epoch,
+        "now": format_time(found.now),
+        "time_floor": {"at": format_time(found.floor.at), "source": found.floor.source},
+        "licence": {
+            "rung": standing.rung.value,
+            "code": standing.code,
+            "serves": standing.terms.serves,
+            "sentence": standing.sentence,
+            "days_left": standing.days_left,
+            "warnings": list(standing.warnings),
+        },
+        "config": {
+            "serial": found.config.serial,
+            "deployments": [{"alias": each.alias, "route": describe(each)} for each in found.config.deployments],
+        }
+        if found.config
+        else None,
+        "config_fault": found.config_fault,
+        "keys_active": found.keys_active,
+        "running_since": found.running_since,
+        "usage": {
+            "since_receipt": [asdict(each) for each in found.uses],
+            "open_since": format_time(found.open_since),
+            "sealed_seq": found.sealed_seq,
+            "acknowledged_seq": found.acknowledged_seq,
+            "acknowledged_until": format_time(found.acknowledged_until),
+        },
+    }
+
+
+def _lines(found: Status) -> list[str]:
+    standing = found.standing
+    lines = [
+        f"{found.name} ({found.site}), epoch {found.epoch}",
+        "",
+        f"gateway   {'serving since ' + found.running_since if found.running_since else 'not running'}",
+        f"licence   {standing.rung.value}: {standing.sentence}",
+    ]
+    if standing.days_left is not None:
+        lines.append(f"          {standing.days_left} days left")
+    lines += [f"          warning: {warning}" for warning in standing.warnings]
+    lines.append(
+        f"clock     {format_time(found.now)}; not earlier than {format_time(found.floor.at)} ({found.floor.source})"
+    )
+    if found.config:
+        lines.append(f"config    serial {found.config.serial}, {len(found.config.deployments)} deployments")
+        lines += [f"          {each.alias}: {describe(each)}" for each in found.config.deployments]
+    else:
+        lines.append(f"config    {found.config_fault}")
+    lines.append(f"keys      {found.keys_active} active")
+    lines.append(
+        f"usage     {found.sealed_seq} files sealed, {found.acknowledged_seq} acknowledged "
+        f"(until {format_time(found.acknowledged_until)}); open since {format_time(found.open_since)}"
+    )
+    if found.uses:
+        header = ("team", "model", "requests", "errors", "prompt_tokens", "completion_tokens")
+        rows = [[asdict(each)[name] for name in header] for each in found.uses]
+        lines += ["", "Since the last receipt:", *(f"  {line}" for line in table(header, rows))]
+    return lines

@@ -1,0 +1,152 @@
+"""What the appliance refuses at its own door: host, state, config, keys, usage. (What an HTTP client is told about a
+model call is in gateway/errors.py.)
+
+    Refusal
+    └── ApplianceError
+        ├── NotInitialised       40  there is no site in this state folder
+        ├── AlreadyInitialised   41  there is one, and it is not to be overwritten
+        ├── StateUnwritable      42  the state folder cannot be written
+        ├── StateDamaged         43  the database or a key file is not what it should be
+        ├── PortTaken            44  the listen address is in use or not ours
+        ├── GatewayFailed        45  the gateway's processes did not come up
+        ├── SettingsRefused      46  the host's settings file is wrong
+        ├── VendorToolsMissing   47  the demonstration needs ao-vendor
+        ├── AlreadyServing       48  another gateway runs on this state
+        ├── ConfigRefused        60  a config that does not hold together, with key and line
+        ├── ConfigMissing        61  no config has been imported
+        ├── SecretMissing        62  a ${NAME} that the host does not provide
+        ├── ConfigFrozen         63  the licence's rung allows no new config
+        ├── KeyUnknown           70  no API key of that id
+        ├── KeyRefused           71  a key that cannot be made as asked
+        ├── NothingToExport      80  no sealed usage matches
+        ├── UsageUnknown         81  a usage file or receipt that this site's chain does not know
+        └── LicenceRefused    20-28  the licence ladder's rungs (licensing/standing.py)
+"""
+
+from __future__ import annotations
+
+from licensing.errors import Refusal
+from licensing.standing import Standing
+
+
+class ApplianceError(Refusal):
+    """Root of what the appliance refuses."""
+
+    code = "appliance_refused"
+
+
+class NotInitialised(ApplianceError):
+    code = "not_initialised"
+    exit_code = 40
+    default_remedy = "Run: ao init --site ID --name NAME --trust trust.json"
+
+
+class AlreadyInitialised(ApplianceError):
+    code = "already_initialised"
+    exit_code = 41
+    default_remedy = "Use the site that is there, or name another folder with --state-dir."
+
+
+class StateUnwritable(ApplianceError):
+    code = "state_not_writable"
+    exit_code = 42
+    http_status = 503
+    default_remedy = "Check the folder's owner, mode, mount options and free space, or name another with --state-dir."
+
+
+class StateDamaged(ApplianceError):
+    code = "state_damaged"
+    exit_code = 43
+    http_status = 503
+    default_remedy = "Restore the state folder from a backup, and keep the damaged one for the vendor to look at."
+
+
+class PortTaken(ApplianceError):
+    code = "port_taken"
+    exit_code = 44
+    default_remedy = "Stop what listens there, or choose another with --port."
+
+
+class GatewayFailed(ApplianceError):
+    code = "gateway_failed"
+    exit_code = 45
+    default_remedy = "Read the lines above this one, and start it again: ao serve."
+
+
+class SettingsRefused(ApplianceError):
+    code = "settings_refused"
+    exit_code = 46
+    default_remedy = "Correct the settings file."
+
+
+class VendorToolsMissing(ApplianceError):
+    code = "vendor_tools_missing"
+    exit_code = 47
+    default_remedy = "Run the demonstration from a source checkout (make run), which has both sides."
+
+
+class AlreadyServing(ApplianceError):
+    code = "already_serving"
+    exit_code = 48
+    default_remedy = "Stop the other one first, or give this one a state folder of its own."
+
+
+class ConfigRefused(ApplianceError):
+    code = "config_refused"
+    exit_code = 60
+    default_remedy = "Correct the config at that place, have it signed again, and import it."
+
+
+class ConfigMissing(ApplianceError):
+    code = "config_missing"
+    exit_code = 61
+    http_status = 503
+    default_remedy = "Import a signed config: ao config import FILE."
+
+
+class SecretMissing(ApplianceError):
+    code = "secret_missing"
+    exit_code = 62
+    http_status = 503
+    default_remedy = "Set the variable in the service's environment, or put a file of that name in the secrets folder."
+
+
+class ConfigFrozen(ApplianceError):
+    code = "config_frozen"
+    exit_code = 63
+    default_remedy = "Renew the licence first; the config in force stays in force."
+
+
+class KeyUnknown(ApplianceError):
+    code = "key_unknown"
+    exit_code = 70
+    default_remedy = "List the keys: ao keys list."
+
+
+class KeyRefused(ApplianceError):
+    code = "key_refused"
+    exit_code = 71
+    default_remedy = "Correct the option and try again."
+
+
+class NothingToExport(ApplianceError):
+    code = "nothing_to_export"
+    exit_code = 80
+    default_remedy = "Seal a period first: ao usage seal (whole days) or ao usage seal --now."
+
+
+class UsageUnknown(ApplianceError):
+    code = "usage_unknown"
+    exit_code = 81
+    default_remedy = "Check that the file belongs to this site: ao usage show."
+
+
+class LicenceRefused(ApplianceError):
+    """A rung of the ladder that allows no model calls, as a refusal: code, HTTP status and exit code are the rung's."""
+
+    def __init__(self, standing: Standing) -> None:
+        super().__init__(standing.sentence, remedy=standing.terms.remedy)
+        # Stated per instance because the ladder's table, not this class, owns these three.
+        self.code = standing.code  # type: ignore[misc]
+        self.exit_code = standing.terms.exit_code  # type: ignore[misc]
+        self.http_status = standing.terms.http_status  # type: ignore[misc]

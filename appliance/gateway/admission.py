@@ -1,0 +1,77 @@
+"""Whether a call may proceed: the key, the licence's rung, the model, the caps, in that order.
+
+Reads no clock and no database: times and the snapshot are arguments. Each refusal is the answer that the app gets.
+A call that is refused uses up no quota.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import datetime
+
+from appliance.access.keys import ApiKey, hash_of
+from appliance.access.window import Decision, RateWindow
+from appliance.gateway.errors import InvalidKey, ModelNotFound, ModelNotLicensed, RateLimited
+from appliance.gateway.snapshot import Route, Snapshot
+
+_KEY_LIMIT_BYTES = 256
+
+
+def authenticate(snapshot: Snapshot, headers: Mapping[bytes, bytes], now: datetime) -> ApiKey:
+    """Whose key this is. Raises InvalidKey, and says no more about a wrong key than that it is wrong."""
+    secret = _presented(headers)
+    if secret is None:
+        raise InvalidKey("No API key was sent.")
+    key = snapshot.keys.get(hash_of(secret, snapshot.hash_key)) if len(secret) <= _KEY_LIMIT_BYTES else None
+    if key is None:
+        raise InvalidKey("The API key is not one that this gateway knows.")
+    if not key.usable(now):
+        raise InvalidKey(f"The API key {key.prefix}… is {key.state(now)}.")
+    return key
+
+
+def _presented(headers: Mapping[bytes, bytes]) -> bytes | None:
+    bearer = headers.get(b"authorization", b"")
+    if bearer[:7].lower() == b"bearer ":
+        return bearer[7:].strip() or None
+    return headers.get(b"x-api-key", b"").strip() or None
+
+
+def routes_for(snapshot: Snapshot, model: str) -> tuple[Route, ...]:
+    """The deployments that may answer this alias, in order. Raises ModelNotFound, ModelNotLicensed, or the standing."""
+    if snapshot.refusal is not None:
+        raise snapshot.refusal
+    if snapshot.licence is None or not snapshot.licence.allows_model(model):
+        if snapshot.config is not None and model not in snapshot.config.aliases:
+            raise ModelNotFound(f"There is no model {model[:128]!r} here.", param="model")
+        raise ModelNotLicensed(f"The licence of this site does not cover the model {model[:128]!r}.", param="model")
+    routes = snapshot.routes.get(model)
+    if not routes:
+        raise ModelNotFound(f"There is no model {model[:128]!r} here.", param="model")
+    return routes
+
+
+def spend(snapshot: Snapshot, window: RateWindow, now_monotonic: float) -> Decision:
+    """Takes one call out of the licence's caps. Raises RateLimited with `retry-after`."""
+    decision = window.admit(now_monotonic, rpm=snapshot.rpm, tpm=snapshot.tpm)
+    if decision.limit is not None:
+        seconds = max(1, math.ceil(decision.retry_after))
+        cap = snapshot.rpm if decision.limit == "requests" else snapshot.tpm
+        raise RateLimited(
+            f"The licence allows this site {cap} {decision.limit} a minute, and they are used up; "
+            f"try again in {seconds} s.",
+            headers=((b"retry-after", b"%d" % seconds), *rate_headers(snapshot, decision)),
+        )
+    return decision
+
+
+def rate_headers(snapshot: Snapshot, decision: Decision) -> tuple[tuple[bytes, bytes], ...]:
+    """`x-ratelimit-*` for requests, where the licence caps them."""
+    if snapshot.rpm is None:
+        return ()
+    return (
+        (b"x-ratelimit-limit-requests", b"%d" % snapshot.rpm),
+        (b"x-ratelimit-remaining-requests", b"%d" % (decision.remaining or 0)),
+        (b"x-ratelimit-reset-requests", b"%ds" % math.ceil(decision.reset_after)),
+    )

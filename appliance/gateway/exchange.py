@@ -1,0 +1,99 @@
+"""One exchange, from the app's request to the last byte of its reply.
+
+`Exchange` is the object that walks the line and carries what each step found out. Its beginning and its end are each
+written to the journal exactly once: the end before the last byte of the reply leaves, whatever happened on the way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from appliance.access.keys import ApiKey
+from appliance.gateway.snapshot import Route, Snapshot
+from appliance.gateway.stream import Usage
+from appliance.ledger.entry import Begun, Entry, Outcome
+from appliance.ledger.journal import Journal
+from appliance.providers.call import Call
+
+BYTES_PER_TOKEN = 4
+"""The estimate where an upstream reports nothing: about four bytes of text a token. Kept apart from reported counts."""
+
+
+@dataclass(slots=True, repr=False)
+class Exchange:
+    """`started` and friends are monotonic seconds; `started_at` is milliseconds since 1970."""
+
+    id: str
+    call: Call
+    key: ApiKey
+    snapshot: Snapshot
+    started_at: int
+    started: float
+    estimated_prompt_tokens: int
+    route: Route | None = None
+    attempts: int = 0
+    first_token: float | None = None
+    usage: Usage | None = None
+    content_frames: int = 0
+    reply_status: int = 0
+    ended: bool = False
+
+    def begin(self, journal: Journal) -> None:
+        journal.begin(
+            Begun(
+                id=self.id,
+                started_at=self.started_at,
+                org=self.key.org,
+                team=self.key.team,
+                key=self.key.id,
+                model=self.call.model,
+                endpoint=self.call.endpoint,
+                licence_serial=self.snapshot.licence.serial if self.snapshot.licence else 0,
+                config_serial=self.snapshot.config.serial if self.snapshot.config else 0,
+                estimated_prompt_tokens=self.estimated_prompt_tokens,
+            )
+        )
+
+    def end(self, journal: Journal, outcome: Outcome, now: float) -> int:
+        """Writes the entry, the first time it is called; returns the tokens to count against the caps."""
+        if self.ended:
+            return 0
+        self.ended = True
+        latency_ms = round((now - self.started) * 1000)
+        counts = self._counts(outcome)
+        journal.end(
+            Entry(
+                id=self.id,
+                started_at=self.started_at,
+                ended_at=self.started_at + latency_ms,
+                org=self.key.org,
+                team=self.key.team,
+                key=self.key.id,
+                model=self.call.model,
+                endpoint=self.call.endpoint,
+                provider=self.route.deployment.provider if self.route else "none",
+                deployment=self.route.deployment.id if self.route else "none",
+                outcome=outcome,
+                status=self.reply_status,
+                attempts=self.attempts,
+                prompt_tokens=counts[0],
+                completion_tokens=counts[1],
+                cached_tokens=counts[2],
+                estimated_prompt_tokens=counts[3],
+                estimated_completion_tokens=counts[4],
+                latency_ms=latency_ms,
+                first_token_ms=round((self.first_token - self.started) * 1000) if self.first_token else None,
+                licence_serial=self.snapshot.licence.serial if self.snapshot.licence else 0,
+                config_serial=self.snapshot.config.serial if self.snapshot.config else 0,
+            )
+        )
+        return counts[0] + counts[1] + counts[3] + counts[4]
+
+    def _counts(self, outcome: Outcome) -> tuple[int, int, int, int, int]:
+        """Reported prompt, completion, cached; estimated prompt, completion. An explicit zero is a report, not a
+        gap."""
+        if self.usage is not None:
+            return self.usage.prompt_tokens, self.usage.completion_tokens, self.usage.cached_tokens, 0, 0
+        if outcome is Outcome.COMPLETE or self.content_frames or outcome is Outcome.CLIENT_GONE:
+            return 0, 0, 0, self.estimated_prompt_tokens, self.content_frames
+        return 0, 0, 0, 0, 0

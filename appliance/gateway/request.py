@@ -1,0 +1,82 @@
+"""From bytes at the door to a `Call`: the body read within its limit, the few members looked at that routing needs.
+
+Unknown members and query strings are none of the gateway's business and pass through untouched.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from litestar.types import Receive
+
+from appliance.gateway.errors import BodyTooLarge, InvalidRequest
+from appliance.providers.call import Call
+
+BODY_LIMIT_BYTES = 32 * 1024 * 1024
+
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_text = msgspec.json.Decoder(str)
+
+
+class _StreamOptions(msgspec.Struct):
+    include_usage: bool | None = None
+
+
+_stream_options = msgspec.json.Decoder(_StreamOptions | None)
+
+
+class ClientGone(Exception):
+    """The app hung up before its request was whole."""
+
+
+async def read_body(receive: Receive) -> bytes:
+    """The whole body. Raises BodyTooLarge, ClientGone."""
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body", False):
+        body: bytes = message["body"]
+        if len(body) > BODY_LIMIT_BYTES:
+            raise _too_large()
+        return body
+    parts: list[bytes] = []
+    size = 0
+    while message["type"] == "http.request":
+        parts.append(message["body"])
+        size += len(parts[-1])
+        if size > BODY_LIMIT_BYTES:
+            raise _too_large()
+        if not message.get("more_body", False):
+            return b"".join(parts)
+        message = await receive()
+    raise ClientGone
+
+
+def parse_call(endpoint: str, body: bytes) -> Call:
+    """The call in this body. Raises InvalidRequest naming the member at fault."""
+    try:
+        members = _members.decode(body)
+    except msgspec.DecodeError as exc:
+        raise InvalidRequest("The request body is not a JSON object.") from exc
+    model = members.get("model")
+    if model is None:
+        raise InvalidRequest("The request names no model.", param="model")
+    try:
+        alias = _text.decode(model)
+    except msgspec.DecodeError as exc:
+        raise InvalidRequest("The model must be a string.", param="model") from exc
+    stream = bytes(members.get("stream", b"false"))
+    if stream not in (b"true", b"false", b"null"):
+        raise InvalidRequest("The member stream must be true or false.", param="stream")
+    return Call(endpoint, alias, members, stream == b"true", _wants_usage(members.get("stream_options")))
+
+
+def _wants_usage(options: msgspec.Raw | None) -> bool:
+    if options is None:
+        return False
+    try:
+        decoded = _stream_options.decode(options)
+    except msgspec.DecodeError as exc:
+        raise InvalidRequest("The member stream_options is not well-formed.", param="stream_options") from exc
+    return bool(decoded and decoded.include_usage)
+
+
+def _too_large() -> BodyTooLarge:
+    return BodyTooLarge(f"The request body is larger than {BODY_LIMIT_BYTES // 2**20} MiB.")

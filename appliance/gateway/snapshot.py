@@ -1,0 +1,115 @@
+"""All that a worker decides by, taken from the state at one moment: standing, config, routes, keys, caps.
+
+A snapshot never changes. An exchange keeps the one it began with; a new one is taken when the board says that something
+changed, and every JUDGE_SECONDS because time passes. Whatever cannot be read becomes the refusal that callers are told:
+it fails closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from appliance.access.keys import ApiKey, keys_by_hash
+from appliance.config.model import Config, Deployment
+from appliance.config.open import open_config
+from appliance.config.secrets import SecretLookup, resolve_keys
+from appliance.errors import ConfigMissing, LicenceRefused
+from appliance.providers.call import Provider
+from appliance.providers.registry import PROVIDERS
+from appliance.state.site import Site
+from appliance.state.standing import judge_site
+from licensing.edition import DEMO_ADD_ON
+from licensing.errors import Refusal
+from licensing.licence import Licence
+from licensing.standing import Standing
+from licensing.trust import Trust
+
+JUDGE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Route:
+    """A deployment with all that is needed to call it."""
+
+    deployment: Deployment
+    provider: Provider
+    api_key: str | None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Snapshot:
+    """`refusal` is why no model may be called now, or None. `hash_key` is what API keys are looked up under."""
+
+    generation: int
+    standing: Standing
+    refusal: Refusal | None
+    licence: Licence | None
+    config: Config | None
+    routes: Mapping[str, tuple[Route, ...]]
+    keys: Mapping[bytes, ApiKey]
+    hash_key: bytes
+    models: Mapping[str, bytes]
+
+    @property
+    def rpm(self) -> int | None:
+        return self.licence.caps.rpm if self.licence else None
+
+    @property
+    def tpm(self) -> int | None:
+        return self.licence.caps.tpm if self.licence else None
+
+
+def take_snapshot(site: Site, secrets: SecretLookup, now: datetime) -> Snapshot:
+    """The state as it is at `now`. Raises only what means that the state itself is broken (StateDamaged)."""
+    generation = site.board.generation
+    trust = site.trust()
+    standing = judge_site(site, trust, now)
+    refusal: Refusal | None = None if standing.terms.serves else LicenceRefused(standing)
+    config, routes, config_refusal = _routes(site, trust, standing.licence, secrets)
+    return Snapshot(
+        generation=generation,
+        standing=standing,
+        refusal=refusal or config_refusal,
+        licence=standing.licence,
+        config=config,
+        routes=routes,
+        keys=keys_by_hash(site.database),
+        hash_key=site.key.hash_key,
+        models=_models(config, standing.licence),
+    )
+
+
+def _routes(
+    site: Site, trust: Trust, licence: Licence | None, secrets: SecretLookup
+) -> tuple[Config | None, Mapping[str, tuple[Route, ...]], Refusal | None]:
+    data = site.document("config")
+    if data is None:
+        return None, {}, ConfigMissing("No config has been imported, so no model is known.")
+    try:
+        config = open_config(data, trust, site=site.id)[0].claims
+        keys = resolve_keys(config.deployments, secrets)
+    except Refusal as refusal:
+        return None, {}, refusal
+    routes: dict[str, tuple[Route, ...]] = {}
+    for each in config.deployments:
+        if each.provider == DEMO_ADD_ON and (licence is None or DEMO_ADD_ON not in licence.add_ons):
+            continue
+        route = Route(each, PROVIDERS[each.provider], keys.get(each.id))
+        routes[each.alias] = (*routes.get(each.alias, ()), route)
+    return config, routes, None
+
+
+def _models(config: Config | None, licence: Licence | None) -> Mapping[str, bytes]:
+    """The aliases that are configured and licensed, each as the model object of OpenAI's API."""
+    if config is None or licence is None:
+        return {}
+    created = int(config.issued_at.timestamp())
+    return {
+        alias: msgspec.json.encode({"id": alias, "object": "model", "created": created, "owned_by": "ao-appliance"})
+        for alias in config.aliases
+        if licence.allows_model(alias)
+    }

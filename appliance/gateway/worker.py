@@ -1,0 +1,111 @@
+"""What one worker process holds: its snapshot of the state, its journal, its client, its view of the shared caps.
+
+A worker holds no truth. It looks at the board on every request, takes a fresh snapshot when something has changed or a
+minute has passed, and makes the journal durable every SYNC_SECONDS. Where it cannot read the state it answers no calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from pyreqwest.client import Client
+
+from appliance.access.window import RateWindow
+from appliance.config.secrets import SecretLookup
+from appliance.gateway.errors import Unavailable
+from appliance.gateway.exchange import Exchange
+from appliance.gateway.snapshot import JUDGE_SECONDS, Snapshot, take_snapshot
+from appliance.ledger.entry import Outcome
+from appliance.ledger.journal import SYNC_SECONDS, Journal
+from appliance.state.site import Site
+
+log = logging.getLogger("ao.gateway")
+
+
+class Worker:
+    """Built by boot.py. `clock` gives wall time in UTC; `monotonic` gives seconds that no clock change touches."""
+
+    def __init__(
+        self,
+        *,
+        site: Site,
+        secrets: SecretLookup,
+        journal: Journal,
+        window: RateWindow,
+        client: Client,
+        tag: str,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._site = site
+        self._secrets = secrets
+        self._journal = journal
+        self._clock = clock
+        self._tag = tag
+        self._count = 0
+        self._refreshing = asyncio.Lock()
+        self._judged = 0.0
+        self._snapshot = take_snapshot(site, secrets, clock())
+        self._judged = self.monotonic()
+        self.window = window
+        self.client = client
+
+    monotonic = staticmethod(time.monotonic)
+
+    @property
+    def journal(self) -> Journal:
+        return self._journal
+
+    def now(self) -> datetime:
+        return self._clock()
+
+    def window_time(self) -> float:
+        """Seconds since boot, shared by all processes of the host, running also while it is suspended."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+    def next_id(self) -> str:
+        """A request id: time, worker, number. Unique in this site; sorts by time."""
+        self._count += 1
+        return f"req_{time.time_ns() // 1_000_000:012x}{self._tag}{self._count:06x}"
+
+    async def snapshot(self) -> Snapshot:
+        """The state to decide by: fresh whenever anything has changed."""
+        if self._site.board.generation != self._snapshot.generation:
+            await self._refresh()
+        return self._snapshot
+
+    def settle(self, exchange: Exchange, outcome: Outcome) -> None:
+        """Writes the exchange's entry and counts its tokens against the caps."""
+        tokens = exchange.end(self._journal, outcome, self.monotonic())
+        if tokens and exchange.snapshot.tpm is not None:
+            self.window.add_tokens(self.window_time(), tokens)
+
+    async def keep(self) -> None:
+        """Runs for as long as the worker: journal to disk, a judgement a minute. Ends when it is cancelled."""
+        while True:
+            await asyncio.sleep(SYNC_SECONDS)
+            try:
+                await asyncio.to_thread(self._journal.sync)
+                if self.monotonic() - self._judged >= JUDGE_SECONDS:
+                    await self._refresh()
+            except OSError:
+                log.exception("the journal could not be made durable")
+
+    async def _refresh(self) -> None:
+        async with self._refreshing:
+            generation = self._site.board.generation
+            due = self.monotonic() - self._judged >= JUDGE_SECONDS
+            if generation == self._snapshot.generation and not due:
+                return
+            try:
+                self._snapshot = await asyncio.to_thread(take_snapshot, self._site, self._secrets, self._clock())
+            except Exception:
+                # Whatever is wrong with the state, calls must not be answered by what was true before.
+                log.exception("the state cannot be read")
+                refusal = Unavailable("The state of this site cannot be read.", remedy="Ask the operator: ao status.")
+                self._snapshot = replace(self._snapshot, generation=generation, refusal=refusal)
+            self._judged = self.monotonic()

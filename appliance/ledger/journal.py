@@ -1,0 +1,190 @@
+"""The journal: append-only files that a worker writes and nobody waits for.
+
+Promise: a line that `append` returned from survives the death of the process (it is in the kernel), and survives a
+power cut once `sync` has run, which the worker does every SYNC_SECONDS. Each line carries its own CRC-32, so a torn
+tail is seen. A segment is locked by the process that writes it; when the kernel has released that lock, the writer is
+dead.
+
+A line: eight hexadecimal digits of CRC, a space, JSON, a newline.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from appliance.errors import StateUnwritable
+from appliance.ledger.entry import Begun, Carried, Entry, Line
+
+SYNC_SECONDS = 0.2
+SEGMENT_BYTES = 16 * 1024 * 1024
+SUFFIX = ".journal"
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
+
+
+class Journal:
+    """One worker's own segments, named `<name>-<number>.journal`."""
+
+    def __init__(self, folder: Path, name: str, *, segment_bytes: int = SEGMENT_BYTES) -> None:
+        self._folder = folder
+        self._name = name
+        self._segment_bytes = segment_bytes
+        self._number = 0
+        self._open: dict[str, Begun] = {}
+        self._descriptor = self._new_segment()
+        self._size = 0
+        self._dirty = False
+
+    @property
+    def open_exchanges(self) -> int:
+        return len(self._open)
+
+    def begin(self, begun: Begun) -> None:
+        """Records an admitted call. Raises StateUnwritable; the call must then not go ahead."""
+        if self._size >= self._segment_bytes:
+            self._rotate()
+        self._append(begun)
+        self._open[begun.id] = begun
+
+    def end(self, entry: Entry) -> None:
+        """Records how it ended; to be called before the last byte of the reply leaves."""
+        self._append(entry)
+        self._open.pop(entry.id, None)
+
+    def sync(self) -> None:
+        """Makes everything appended so far survive a power cut."""
+        if self._dirty:
+            self._dirty = False
+            os.fdatasync(self._descriptor)
+
+    def close(self) -> None:
+        self.sync()
+        os.close(self._descriptor)
+
+    def _append(self, line: Line) -> None:
+        data = _encoder.encode(line)
+        data = b"%08x %b\n" % (zlib.crc32(data), data)
+        try:
+            written = os.write(self._descriptor, data)
+            while written < len(data):
+                written += os.write(self._descriptor, data[written:])
+        except OSError as exc:
+            self._seal_off_torn_line()
+            raise StateUnwritable(f"The journal cannot be written: {exc.strerror}.", where=str(self._folder)) from exc
+        self._size += len(data)
+        self._dirty = True
+
+    def _seal_off_torn_line(self) -> None:
+        """After a short write, takes the torn part away, so that the next line starts on a line of its own."""
+        try:
+            os.ftruncate(self._descriptor, self._size)
+        except OSError:
+            # The reader skips a torn line in the middle; nothing more can be done on a disk that fails.
+            self._size += 1
+
+    def _rotate(self) -> None:
+        """Starts the next segment: open exchanges are begun again there, and marked as carried here."""
+        full, self._descriptor = self._descriptor, self._new_segment()
+        carried, self._size = list(self._open.values()), 0
+        for begun in carried:
+            self._append(begun)
+        os.fdatasync(self._descriptor)
+        for begun in carried:
+            data = _encoder.encode(Carried(begun.id))
+            os.write(full, b"%08x %b\n" % (zlib.crc32(data), data))
+        os.fdatasync(full)
+        os.close(full)
+
+    def _new_segment(self) -> int:
+        self._number += 1
+        file = self._folder / f"{self._name}-{self._number:06d}{SUFFIX}"
+        try:
+            descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        except OSError as exc:
+            raise StateUnwritable(f"The journal cannot be made: {exc.strerror}.", where=str(file)) from exc
+        return descriptor
+
+
+def segments(folder: Path) -> list[Path]:
+    """All segments, oldest name first."""
+    return sorted(folder.glob(f"*{SUFFIX}"))
+
+
+def writer_is_dead(segment: Path) -> bool:
+    """Whether the process that wrote the segment has gone: its lock is free."""
+    descriptor = os.open(segment, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    else:
+        return True
+    finally:
+        os.close(descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Whole lines read from a segment: up to byte `upto`; `damaged` counts lines whose CRC does not hold."""
+
+    lines: tuple[Line, ...]
+    upto: int
+    damaged: int
+
+
+def read_from(segment: Path, offset: int, limit: int = 4 * 1024 * 1024) -> Piece:
+    """The whole lines after `offset`, at most about `limit` bytes of them. A torn last line is left for later."""
+    with segment.open("rb") as stream:
+        stream.seek(offset)
+        data = stream.read(limit)
+    end = data.rfind(b"\n") + 1
+    lines, damaged = [], 0
+    for raw in data[:end].splitlines():
+        line = _line_in(raw)
+        if line is None:
+            damaged += 1
+        else:
+            lines.append(line)
+    return Piece(tuple(lines), offset + end, damaged)
+
+
+def left_open(segment: Path) -> Iterator[Begun]:
+    """The exchanges that began in a dead writer's segment and neither ended nor were carried over."""
+    begun: dict[str, Begun] = {}
+    offset = 0
+    while True:
+        piece = read_from(segment, offset)
+        if piece.upto == offset:
+            break
+        offset = piece.upto
+        for line in piece.lines:
+            if isinstance(line, Begun):
+                begun[line.id] = line
+            else:
+                begun.pop(line.id, None)
+    yield from begun.values()
+
+
+def _line_in(raw: bytes) -> Line | None:
+    if len(raw) < 10 or raw[8:9] != b" ":
+        return None
+    try:
+        if int(raw[:8], 16) != zlib.crc32(raw[9:]):
+            return None
+        return _decoder.decode(raw[9:])
+    except (ValueError, msgspec.MsgspecError):
+        return None

@@ -1,0 +1,111 @@
+"""From the journal into the ledger, exactly once.
+
+Promise: the rows of a piece of journal and the mark of how far it was read are one transaction, so that a crash at any
+moment neither loses nor doubles an exchange; an exchange's id is the ledger's primary key besides. What a dead worker
+left open becomes an entry of its own. Only one process takes in at a time; others wait their turn.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from appliance.ledger.entry import Entry, interrupted
+from appliance.ledger.journal import left_open, read_from, segments, writer_is_dead
+from appliance.state.database import transaction
+from licensing.document import format_time
+
+COLUMNS = Entry.__struct_fields__
+_INSERT = (
+    f"INSERT OR IGNORE INTO ledger ({', '.join(COLUMNS)}) "  # noqa: S608 - column names are this module's own
+    f"VALUES ({', '.join('?' * len(COLUMNS))})"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """`entries` newly in the ledger, `interrupted` of them made up from beginnings, `damaged` lines skipped."""
+
+    entries: int = 0
+    interrupted: int = 0
+    damaged: int = 0
+
+    def __add__(self, other: Taken) -> Taken:
+        return Taken(self.entries + other.entries, self.interrupted + other.interrupted, self.damaged + other.damaged)
+
+
+def take_in(database: sqlite3.Connection, folder: Path, now: datetime) -> Taken:
+    """Brings the ledger up to date with every segment of the journal."""
+    total = Taken()
+    with _alone(folder):
+        done = {row["name"]: row for row in database.execute("SELECT name, taken, finished FROM segments")}
+        for segment in segments(folder):
+            mark = done.get(segment.name)
+            if mark is None or not mark["finished"]:
+                total += _take_segment(database, segment, mark["taken"] if mark else 0, now)
+    return total
+
+
+def _take_segment(database: sqlite3.Connection, segment: Path, offset: int, now: datetime) -> Taken:
+    # Asked before reading: a writer that is dead now has written its last line already.
+    dead = writer_is_dead(segment)
+    total = Taken()
+    while (piece := read_from(segment, offset)).upto > offset:
+        entries = [line for line in piece.lines if isinstance(line, Entry)]
+        with transaction(database) as db:
+            inserted = _insert(db, entries)
+            _mark(db, segment.name, piece.upto, finished=False)
+            _note_damage(db, segment, piece.damaged, now)
+        total += Taken(inserted, 0, piece.damaged)
+        offset = piece.upto
+    return total + _finish(database, segment, offset, now) if dead else total
+
+
+def _finish(database: sqlite3.Connection, segment: Path, offset: int, now: datetime) -> Taken:
+    noticed_at = int(now.timestamp() * 1000)
+    cut_off = [interrupted(begun, noticed_at) for begun in left_open(segment)]
+    torn = segment.stat().st_size - offset
+    with transaction(database) as db:
+        inserted = _insert(db, cut_off)
+        _note_damage(db, segment, 1 if torn else 0, now)
+        _mark(db, segment.name, offset, finished=True)
+    return Taken(inserted, inserted, 1 if torn else 0)
+
+
+def _insert(db: sqlite3.Connection, entries: list[Entry]) -> int:
+    before = db.total_changes
+    db.executemany(_INSERT, [tuple(getattr(entry, name) for name in COLUMNS) for entry in entries])
+    return db.total_changes - before
+
+
+def _mark(db: sqlite3.Connection, name: str, taken: int, *, finished: bool) -> None:
+    db.execute(
+        "INSERT INTO segments VALUES (?1, ?2, ?3) ON CONFLICT (name) DO UPDATE SET taken = ?2, finished = ?3",
+        (name, taken, finished),
+    )
+
+
+def _note_damage(db: sqlite3.Connection, segment: Path, damaged: int, now: datetime) -> None:
+    if damaged:
+        detail = f"{damaged} line(s) of journal segment {segment.name} could not be read and were left out"
+        db.execute("INSERT INTO anomalies VALUES (?, 'journal_damaged', ?, NULL)", (format_time(now), detail))
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder / ".taking-in", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def moment(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)

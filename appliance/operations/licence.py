@@ -1,0 +1,73 @@
+"""Bringing a licence in, and showing where the site stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from appliance.errors import LicenceRefused
+from appliance.state.site import Site
+from appliance.state.standing import judge_site, reported_until
+from licensing.clock import witness
+from licensing.document import Verified
+from licensing.licence import Licence, open_licence
+from licensing.ratchet import Arrival, arrive
+from licensing.standing import Rung, Standing, judge
+from media.reader import LIMITS, read_document
+
+NOT_TO_BE_IMPORTED = frozenset({Rung.EXPIRED, Rung.NOT_YET_VALID, Rung.REVOKED, Rung.WRONG_SITE, Rung.WRONG_EPOCH})
+"""Rungs on which a licence would only take away what is there. An untrusted clock is not among them: a genuine licence
+is also a witness of time, and a way out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A licence from a file: what it says, and where the site would stand with it."""
+
+    licence: Licence
+    digest: str
+    standing: Standing
+    arrival: Arrival
+
+
+def verify_licence(site: Site, file: Path, now: datetime) -> Judged:
+    """Judges a licence without importing it. Raises what reading, signatures and serials refuse."""
+    return _judge_file(site, file, now)[0]
+
+
+def import_licence(site: Site, file: Path, now: datetime) -> Judged:
+    """Puts a licence in force. Raises LicenceRefused on a rung of NOT_TO_BE_IMPORTED; then nothing has changed."""
+    judged, verified, data = _judge_file(site, file, now)
+    if judged.standing.rung in NOT_TO_BE_IMPORTED:
+        raise LicenceRefused(judged.standing)
+    site.accept(verified, data, serial=judged.licence.serial, issued_at=judged.licence.issued_at, now=now)
+    return judged
+
+
+def standing(site: Site, now: datetime) -> Standing:
+    """Where the site stands now."""
+    return judge_site(site, site.trust(), now)
+
+
+def _judge_file(site: Site, file: Path, now: datetime) -> tuple[Judged, Verified[Licence], bytes]:
+    data = read_document(file, limit=LIMITS["licence"])
+    trust = site.trust()
+    verified = open_licence(data, trust)
+    licence = verified.claims
+    arrival = arrive(
+        site.floor_of("licence"),
+        role="licence",
+        key_epoch=verified.key_epoch,
+        serial=licence.serial,
+        digest=verified.digest,
+    )
+    would_stand = judge(
+        licence=verified,
+        trust=trust,
+        now=now,
+        floor=witness(site.time_floor(), licence.issued_at, "this licence"),
+        site=site.facts,
+        reported_until=reported_until(site),
+    )
+    return Judged(licence, verified.digest, would_stand, arrival), verified, data

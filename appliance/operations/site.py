@@ -1,0 +1,84 @@
+"""Making a site, and its request to the vendor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from appliance.errors import SettingsRefused
+from appliance.state.site import Site, create_site
+from licensing.document import first_fault
+from licensing.envelope import sign, to_json
+from licensing.site_request import SiteRequest
+from licensing.trust import KeyRecord
+from licensing.version import BUILD_TIME, __version__
+from media.reader import LIMITS, read_document
+from media.writer import write_document
+
+
+@dataclass(frozen=True, slots=True)
+class Initialised:
+    """`trust_digest` is what the operator compares with what the vendor reads aloud."""
+
+    site: str
+    epoch: int
+    key: str
+    trust_digest: str
+    folder: Path
+
+
+def initialise(folder: Path, *, site: str, name: str, trust_file: Path, now: datetime, entropy: bytes) -> Initialised:
+    """Makes the state folder with a key of its own, and pins the trust document. Refuses where a site already is."""
+    _check_names(site, name, now)
+    trust = read_document(trust_file, limit=LIMITS["trust"])
+    made = create_site(folder, site=site, name=name, trust=trust, now=now, build_time=BUILD_TIME, entropy=entropy)
+    floor = made.floor_of("root")
+    result = Initialised(site, made.epoch, made.key.public_key.keyid, floor.digest if floor else "", folder)
+    made.close()
+    return result
+
+
+def request_document(site: Site, now: datetime) -> bytes:
+    """A site request, signed by the site's own key."""
+    request = SiteRequest(
+        schema_version=1,
+        serial=site.next_request_serial(),
+        issued_at=now,
+        site=site.id,
+        name=site.name,
+        epoch=site.epoch,
+        key=KeyRecord(algorithm=site.key.public_key.algorithm, public=site.key.public_key.public),
+        sealing_key=site.key.sealing_public,
+        product_version=__version__,
+    )
+    return to_json(sign(SiteRequest.payload_type(), request.to_bytes(), [site.key]))
+
+
+def write_request(site: Site, file: Path, now: datetime) -> str:
+    """Writes a fresh request durably; returns its digest. An older request under that name is replaced."""
+    return write_document(file, request_document(site, now), replace=True).sha256
+
+
+def _check_names(site: str, name: str, now: datetime) -> None:
+    """Before anything is made: what the formats would refuse later is refused now, by the same rules."""
+    try:
+        SiteRequest(
+            schema_version=1,
+            serial=1,
+            issued_at=now,
+            site=site,
+            name=name,
+            epoch=1,
+            key=KeyRecord(algorithm="ed25519", public=bytes(32)),
+            sealing_key=bytes(32),
+            product_version=__version__,
+        )
+    except ValidationError as exc:
+        raise SettingsRefused(
+            f"{first_fault(exc)}.",
+            where="--site/--name",
+            remedy="A site id has 3 to 63 lower-case letters, digits and dashes; a name has up to 128 characters.",
+        ) from exc

@@ -1,0 +1,68 @@
+"""The whole site on one screen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from appliance.access.keys import list_keys
+from appliance.config.model import Config
+from appliance.ledger.seal import last_sealed, open_since
+from appliance.operations.config import config_in_force
+from appliance.operations.usage import Use, acknowledged_seq, uses
+from appliance.state.serving import is_serving
+from appliance.state.site import Site
+from appliance.state.standing import judge_site, reported_until
+from licensing.clock import TimeFloor
+from licensing.errors import Refusal
+from licensing.standing import Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    site: str
+    name: str
+    epoch: int
+    now: datetime
+    floor: TimeFloor
+    standing: Standing
+    config: Config | None
+    config_fault: str | None
+    keys_active: int
+    running_since: str | None
+    uses: tuple[Use, ...]
+    open_since: datetime
+    sealed_seq: int
+    acknowledged_seq: int
+    acknowledged_until: datetime
+
+
+def status(site: Site, now: datetime) -> Status:
+    """Everything an operator asks first. Takes the journal in, changes nothing else."""
+    config, fault = _config(site)
+    last = last_sealed(site.database)
+    run = site.database.execute("SELECT started FROM runs ORDER BY id DESC LIMIT 1").fetchone()
+    return Status(
+        site=site.id,
+        name=site.name,
+        epoch=site.epoch,
+        now=now,
+        floor=site.time_floor(),
+        standing=judge_site(site, site.trust(), now),
+        config=config,
+        config_fault=fault,
+        keys_active=sum(key.usable(now) for key in list_keys(site.database)),
+        running_since=run["started"] if run and is_serving(site.folder) else None,
+        uses=tuple(uses(site, now)),
+        open_since=open_since(site),
+        sealed_seq=last.seq if last else 0,
+        acknowledged_seq=acknowledged_seq(site),
+        acknowledged_until=reported_until(site),
+    )
+
+
+def _config(site: Site) -> tuple[Config | None, str | None]:
+    try:
+        return config_in_force(site)[0], None
+    except Refusal as refusal:
+        return None, refusal.message

@@ -1,0 +1,121 @@
+"""Usage: what was used, sealed into files, written out, acknowledged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from appliance.errors import NothingToExport, UsageUnknown
+from appliance.ledger.seal import Sealed, due_periods, open_since, running_period, seal, sealed_files
+from appliance.ledger.store import take_in
+from appliance.state.site import Site
+from licensing.document import Verified, format_time
+from licensing.errors import Refusal
+from licensing.licence import Licence
+from licensing.ratchet import Arrival
+from licensing.receipt import Receipt, open_receipt
+from licensing.usage import Usage, open_usage
+from media.reader import LIMITS, read_document
+from media.writer import Written, write_document
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Totals of one model for one team over some entries."""
+
+    team: str
+    model: str
+    requests: int
+    errors: int
+    interrupted: int
+    prompt_tokens: int
+    completion_tokens: int
+    estimated_tokens: int
+
+
+def seal_due(site: Site, now: datetime) -> list[Sealed]:
+    """Seals every whole day (or what is left of it) that is over. Nothing to do is no error."""
+    take_in(site.database, site.journal_folder, now)
+    licence = _licence(site)
+    return [seal(site, period, licence, now) for period in due_periods(open_since(site), now)]
+
+
+def seal_now(site: Site, now: datetime) -> list[Sealed]:
+    """Seals what is due, and closes the day that is running at this second: the rest of it gets a file of its own."""
+    sealed = seal_due(site, now)
+    running = running_period(open_since(site), now)
+    return [*sealed, seal(site, running, _licence(site), now)] if running else sealed
+
+
+def export_usage(site: Site, folder: Path, *, everything: bool = False) -> list[Written]:
+    """Writes the sealed files that the vendor has not acknowledged yet (or all). Raises NothingToExport, MediaError."""
+    after = 0 if everything else acknowledged_seq(site)
+    files = sealed_files(site.database, after)
+    if not files:
+        raise NothingToExport("There is no sealed usage that the vendor has not acknowledged already.")
+    return [write_document(folder / each.name, each.data) for each in files]
+
+
+def acknowledged_seq(site: Site) -> int:
+    row = site.database.execute("SELECT MAX(seq) FROM receipts").fetchone()
+    return int(row[0] or 0)
+
+
+def import_receipt(site: Site, file: Path, now: datetime) -> tuple[Receipt, Arrival]:
+    """Records the vendor's acknowledgement.
+
+    Raises UsageUnknown where it names a file that this site never sealed, and what signatures and serials refuse.
+    """
+    data = read_document(file, limit=LIMITS["receipt"])
+    verified = open_receipt(data, site.trust(), site=site.id, epoch=site.epoch)
+    receipt = verified.claims
+    _check_head(site, verified)
+
+    def record() -> None:
+        site.database.execute(
+            "INSERT OR IGNORE INTO receipts VALUES (?, ?, ?, ?, ?)",
+            (receipt.serial, receipt.seq, receipt.head, format_time(receipt.accepted_until), format_time(now)),
+        )
+
+    arrival = site.accept(
+        verified, data, serial=receipt.serial, issued_at=receipt.issued_at, now=now, before_commit=record
+    )
+    return receipt, arrival
+
+
+def uses(site: Site, now: datetime) -> list[Use]:
+    """Totals per team and model of all exchanges that the vendor has not acknowledged yet."""
+    take_in(site.database, site.journal_folder, now)
+    rows = site.database.execute(
+        "SELECT team, model, COUNT(*) AS requests, "
+        "SUM(outcome IN ('upstream_failed', 'upstream_refused', 'fault')) AS errors, "
+        "SUM(outcome = 'interrupted') AS interrupted, "
+        "SUM(prompt_tokens) AS prompt_tokens, SUM(completion_tokens) AS completion_tokens, "
+        "SUM(estimated_prompt_tokens + estimated_completion_tokens) AS estimated_tokens "
+        "FROM ledger WHERE seq IS NULL OR seq > ? GROUP BY team, model ORDER BY team, model",
+        (acknowledged_seq(site),),
+    ).fetchall()
+    return [Use(**dict(row)) for row in rows]
+
+
+def read_usage_file(site: Site, file: Path) -> Usage:
+    """What one of this site's own usage files says, signature checked."""
+    return open_usage(read_document(file, limit=LIMITS["usage"]), site.key.public_key).claims
+
+
+def _check_head(site: Site, verified: Verified[Receipt]) -> None:
+    receipt = verified.claims
+    row = site.database.execute("SELECT digest FROM usage_files WHERE seq = ?", (receipt.seq,)).fetchone()
+    if row is None:
+        raise UsageUnknown(f"The receipt acknowledges usage file {receipt.seq}, which this site has never sealed.")
+    if row["digest"] != receipt.head:
+        raise UsageUnknown(
+            f"The receipt acknowledges another usage file {receipt.seq} than the one this site sealed.",
+            remedy="Keep the receipt and call the vendor: somebody else may be using this site's key.",
+        )
+
+
+def _licence(site: Site) -> Licence | None:
+    licence = site.licence(site.trust())
+    return None if licence is None or isinstance(licence, Refusal) else licence.claims

@@ -1,0 +1,34 @@
+"""The wire of OpenAI's API and of everything compatible with it: in and out are the same, so little is touched.
+
+Only two members change on the way up: `model` becomes the deployment's own name for it, and a stream is asked to end
+with its usage, whether or not the app asked for that.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from appliance.config.model import Deployment, ProviderNeeds
+from appliance.providers.call import Call, Provider, UpstreamRequest
+
+_encoder = msgspec.json.Encoder()
+_STREAM_OPTIONS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_TRUE = msgspec.Raw(b"true")
+
+
+def request(call: Call, deployment: Deployment, api_key: str | None) -> UpstreamRequest:
+    """The request for one deployment. Raises msgspec.DecodeError where `stream_options` is not an object."""
+    members = {**call.members, "model": msgspec.Raw(_encoder.encode(deployment.model))}
+    if call.stream and not call.wants_usage and call.endpoint != "embeddings":
+        given = members.get("stream_options")
+        options = _STREAM_OPTIONS.decode(given) if given is not None and bytes(given) != b"null" else {}
+        members["stream_options"] = msgspec.Raw(_encoder.encode({**options, "include_usage": _TRUE}))
+    headers = [("content-type", "application/json"), ("accept-encoding", "identity")]
+    if api_key is not None:
+        headers.append(("authorization", f"Bearer {api_key}"))
+    return UpstreamRequest(f"{deployment.api_base}/{call.endpoint}", tuple(headers), _encoder.encode(members))
+
+
+OPENAI_COMPATIBLE = Provider(
+    ProviderNeeds("openai-compatible", needs_api_base=True, takes_api_key=True), request=request
+)

@@ -1,0 +1,58 @@
+"""Facts of this host: where state lies, where to listen, how many workers. Never policy: policy comes signed.
+
+Read from a small TOML file (`--settings`, `AO_SETTINGS`, else /etc/ao/settings.toml where it exists). A command-line
+option beats the environment, which beats the file, which beats the defaults below.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from appliance.errors import SettingsRefused
+from licensing.document import first_fault
+
+DEFAULT_FILE = Path("/etc/ao/settings.toml")
+
+
+class Settings(BaseModel):
+    """`secrets_dir` holds one file per `${NAME}` (systemd's credentials folder works); `workers` are processes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    state_dir: Path = Path("/var/lib/ao")
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=1, le=65535)
+    workers: int = Field(default=1, ge=1, le=256)
+    secrets_dir: Path | None = None
+
+
+def load_settings(file: Path | None, environment: Mapping[str, str], options: Mapping[str, Any]) -> Settings:
+    """The settings in force. `options` are command-line values; None means not given. Raises SettingsRefused."""
+    chosen = file or (Path(environment["AO_SETTINGS"]) if "AO_SETTINGS" in environment else None)
+    if chosen is None and DEFAULT_FILE.is_file():
+        chosen = DEFAULT_FILE
+    facts: dict[str, Any] = _read(chosen) if chosen else {}
+    if "AO_STATE_DIR" in environment:
+        facts["state_dir"] = environment["AO_STATE_DIR"]
+    if "CREDENTIALS_DIRECTORY" in environment:
+        facts.setdefault("secrets_dir", environment["CREDENTIALS_DIRECTORY"])
+    facts.update({name: value for name, value in options.items() if value is not None})
+    try:
+        settings = Settings.model_validate(facts)
+    except ValidationError as exc:
+        raise SettingsRefused(f"{first_fault(exc)}.", where=str(chosen) if chosen else "settings") from exc
+    return settings.model_copy(update={"state_dir": settings.state_dir.absolute()})
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise SettingsRefused(f"The file cannot be read: {exc.strerror}.", where=str(file)) from exc
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise SettingsRefused(f"The file is not TOML: {exc}.", where=str(file)) from exc

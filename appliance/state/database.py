@@ -1,0 +1,76 @@
+"""The state file: one SQLite database, opened the same way everywhere, brought up to date by numbered migrations.
+
+Promise: WAL with synchronous=FULL, so that what a transaction committed survives a power cut; each migration and the
+record of it in one transaction. Times are stored as the documents write them; ledger times as milliseconds since 1970.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+
+import sqlite_utils
+
+from appliance.errors import StateDamaged, StateUnwritable
+
+BUSY_SECONDS = 30.0
+
+
+def open_database(file: Path) -> sqlite3.Connection:
+    """A connection in autocommit mode; use `transaction` to write. Raises StateDamaged, StateUnwritable."""
+    try:
+        connection = sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        _migrate(connection)
+    except sqlite3.OperationalError as exc:
+        raise StateUnwritable(f"The state database cannot be opened for writing: {exc}.", where=str(file)) from exc
+    except sqlite3.DatabaseError as exc:
+        raise StateDamaged(f"The state database is damaged: {exc}.", where=str(file)) from exc
+    return connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """All of it or none of it. Takes the write lock at once, so that what was read inside cannot have gone stale."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield connection
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    database = sqlite_utils.Database(connection)
+    version = int(next(iter(database.query("PRAGMA user_version")))["user_version"])
+    for number, script in _migrations():
+        if number > version:
+            # executescript would commit first; the statements run one by one inside one transaction instead.
+            with transaction(connection):
+                if int(connection.execute("PRAGMA user_version").fetchone()[0]) >= number:
+                    continue
+                for statement in _statements(script):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {number}")
+
+
+def _migrations() -> list[tuple[int, str]]:
+    folder = resources.files("appliance.state") / "migrations"
+    scripts = sorted((each for each in folder.iterdir() if each.name.endswith(".sql")), key=lambda each: each.name)
+    return [(int(each.name.split("_", 1)[0]), each.read_text(encoding="utf-8")) for each in scripts]
+
+
+def _statements(script: str) -> Iterator[str]:
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

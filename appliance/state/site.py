@@ -1,0 +1,211 @@
+"""The state of one site: who it is, the documents it has accepted, its time floor.
+
+Promise: what is in force is read back as the bytes that came in and verified again against the pinned trust each time,
+so that editing the database achieves nothing. A document comes in together with its floor, in one transaction.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from appliance.errors import AlreadyInitialised, NotInitialised, StateDamaged, StateUnwritable
+from appliance.state.board import Board
+from appliance.state.database import open_database, transaction
+from appliance.state.site_key import SiteKey, create_site_key, load_site_key
+from licensing.clock import Step, TimeFloor, witness
+from licensing.document import Verified, format_time, parse_time
+from licensing.errors import Refusal
+from licensing.licence import Licence, open_licence
+from licensing.ratchet import Arrival, Floor, arrive
+from licensing.standing import SiteFacts
+from licensing.trust import Trust, advance, pin
+
+DATABASE = "ao.db"
+SITE_KEY = "site.key"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """An opened state folder."""
+
+    folder: Path
+    database: sqlite3.Connection
+    key: SiteKey
+    board: Board
+    id: str
+    name: str
+    epoch: int
+    created_at: datetime
+
+    @property
+    def journal_folder(self) -> Path:
+        return self.folder / "journal"
+
+    @property
+    def facts(self) -> SiteFacts:
+        return SiteFacts(self.id, self.key.public_key.keyid, self.epoch)
+
+    def close(self) -> None:
+        self.database.close()
+        self.board.close()
+
+    def trust(self) -> Trust:
+        """The trust in force: version 1 as pinned, and every step since, each verified again. Raises StateDamaged."""
+        rows = self.database.execute("SELECT bytes FROM documents WHERE role = 'root' ORDER BY serial").fetchall()
+        try:
+            current = pin(rows[0]["bytes"]).claims
+            for row in rows[1:]:
+                current = advance(current, row["bytes"]).claims
+        except (Refusal, IndexError) as exc:
+            raise StateDamaged(f"The pinned trust cannot be read: {exc}", where=str(self.folder / DATABASE)) from exc
+        return current
+
+    def licence(self, trust: Trust) -> Verified[Licence] | Refusal | None:
+        """The licence in force, or why it cannot be read, or None: exactly what `standing.judge` wants."""
+        data = self.document("licence")
+        if data is None:
+            return None
+        try:
+            return open_licence(data, trust)
+        except Refusal as refusal:
+            return refusal
+
+    def document(self, role: str) -> bytes | None:
+        """The bytes of the document in force for a role."""
+        row = self.database.execute(
+            "SELECT bytes FROM in_force JOIN documents USING (role, key_epoch, serial) WHERE role = ?", (role,)
+        ).fetchone()
+        return bytes(row["bytes"]) if row else None
+
+    def floor_of(self, role: str) -> Floor | None:
+        row = self.database.execute("SELECT * FROM in_force WHERE role = ?", (role,)).fetchone()
+        return Floor(row["role"], row["key_epoch"], row["serial"], row["digest"]) if row else None
+
+    def accept(
+        self,
+        verified: Verified[Any],
+        data: bytes,
+        *,
+        serial: int,
+        issued_at: datetime,
+        now: datetime,
+        before_commit: Callable[[], None] = lambda: None,
+    ) -> Arrival:
+        """Puts a verified document in force, raises its floor and the time floor, all in one transaction.
+
+        `before_commit` runs inside it. Raises SerialRefused, SerialConflict; then nothing has changed.
+        """
+        role, epoch = verified.role, verified.key_epoch
+        with transaction(self.database) as db:
+            arrival = arrive(self.floor_of(role), role=role, key_epoch=epoch, serial=serial, digest=verified.digest)
+            if arrival is Arrival.NEW:
+                db.execute(
+                    "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?)",
+                    (role, epoch, serial, verified.digest, data, format_time(now)),
+                )
+                db.execute(
+                    "INSERT OR REPLACE INTO in_force VALUES (?, ?, ?, ?)", (role, epoch, serial, verified.digest)
+                )
+                self._store_floor(witness(self.time_floor(), issued_at, f"the {role} document with serial {serial}"))
+            before_commit()
+        self.board.raise_generation()
+        return arrival
+
+    def time_floor(self) -> TimeFloor:
+        row = self.database.execute("SELECT at, source FROM time_floor").fetchone()
+        return TimeFloor(parse_time(row["at"]), row["source"])
+
+    def raise_time_floor(self, change: Callable[[TimeFloor], TimeFloor]) -> TimeFloor:
+        """Applies a pure change from licensing.clock; the floor kept is never lower than before."""
+        with transaction(self.database):
+            before = self.time_floor()
+            after = change(before)
+            if after.at > before.at:
+                self._store_floor(after)
+                return after
+        return before
+
+    def _store_floor(self, floor: TimeFloor) -> None:
+        self.database.execute(
+            "INSERT OR REPLACE INTO time_floor VALUES (1, ?, ?)", (format_time(floor.at), floor.source)
+        )
+
+    def record_step(self, step: Step) -> None:
+        with transaction(self.database) as db:
+            db.execute("INSERT INTO clock_steps VALUES (?, ?)", (format_time(step.at), step.seconds))
+
+    def next_request_serial(self) -> int:
+        with transaction(self.database) as db:
+            db.execute("UPDATE site SET request_serial = request_serial + 1")
+            return int(db.execute("SELECT request_serial FROM site").fetchone()[0])
+
+
+def create_site(
+    folder: Path, *, site: str, name: str, trust: bytes, now: datetime, build_time: datetime, entropy: bytes
+) -> Site:
+    """Makes a state folder with a new site key and pins the vendor's trust version 1.
+
+    Raises AlreadyInitialised, StateUnwritable, and whatever `licensing.trust.pin` refuses; then no site exists.
+    """
+    pinned = pin(trust)
+    if (folder / DATABASE).exists() or (folder / SITE_KEY).exists():
+        raise AlreadyInitialised("There is already a site in this folder.", where=str(folder))
+    _make_folder(folder)
+    _make_folder(folder / "journal")
+    create_site_key(folder / SITE_KEY, entropy)
+    connection = open_database(folder / DATABASE)
+    floor = witness(TimeFloor(build_time, "this release's build"), pinned.claims.issued_at, "the pinned trust")
+    epoch = int(now.strftime("%Y%m%d%H%M%S"))
+    with transaction(connection) as db:
+        db.execute(
+            "INSERT INTO site (only, id, name, epoch, created_at) VALUES (1, ?, ?, ?, ?)",
+            (site, name, epoch, format_time(now)),
+        )
+        db.execute(
+            "INSERT INTO documents VALUES ('root', ?, 1, ?, ?, ?)",
+            (pinned.key_epoch, pinned.digest, trust, format_time(now)),
+        )
+        db.execute("INSERT INTO in_force VALUES ('root', ?, 1, ?)", (pinned.key_epoch, pinned.digest))
+        db.execute("INSERT INTO time_floor VALUES (1, ?, ?)", (format_time(floor.at), floor.source))
+    connection.close()
+    return open_site(folder)
+
+
+def open_site(folder: Path) -> Site:
+    """Raises NotInitialised, StateDamaged, StateUnwritable."""
+    if not (folder / DATABASE).is_file():
+        raise NotInitialised("There is no site in this state folder.", where=str(folder))
+    connection = open_database(folder / DATABASE)
+    row = connection.execute("SELECT * FROM site").fetchone()
+    if row is None:
+        connection.close()
+        raise StateDamaged(
+            "The making of this site was interrupted.",
+            where=str(folder),
+            remedy="Nothing was ever recorded here: remove the folder and run ao init again.",
+        )
+    return Site(
+        folder,
+        connection,
+        load_site_key(folder / SITE_KEY),
+        Board(folder / "board"),
+        row["id"],
+        row["name"],
+        row["epoch"],
+        parse_time(row["created_at"]),
+    )
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        probe = folder / ".writable"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as exc:
+        raise StateUnwritable(f"The folder cannot be written: {exc.strerror}.", where=str(folder)) from exc

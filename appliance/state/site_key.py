@@ -1,0 +1,76 @@
+"""The site's own secrets, in one file of mode 0600: its signing key, its sealing key, and the key of its key hashes.
+
+They are made once, on this host, and never leave it. This is the only place at a site that constructs private keys.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from appliance.errors import StateDamaged, StateUnwritable
+from licensing.algorithms import ED25519, PublicKey
+
+_SIZE = 32
+_MEMBERS = ("signing_seed", "sealing_seed", "hash_key")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SiteKey:
+    """Satisfies `licensing.envelope.Signer`."""
+
+    _signing: Ed25519PrivateKey
+    _sealing: X25519PrivateKey
+    hash_key: bytes
+
+    @property
+    def public_key(self) -> PublicKey:
+        return PublicKey(ED25519, self._signing.public_key().public_bytes_raw())
+
+    @property
+    def sealing_public(self) -> bytes:
+        return self._sealing.public_key().public_bytes_raw()
+
+    def sign(self, message: bytes) -> bytes:
+        return self._signing.sign(message)
+
+
+def create_site_key(file: Path, entropy: bytes) -> SiteKey:
+    """Makes and stores the site's secrets from 96 random bytes; never overwrites. Raises StateUnwritable."""
+    if len(entropy) != _SIZE * len(_MEMBERS):
+        raise ValueError("96 bytes of entropy are needed")
+    parts = {name: entropy[i * _SIZE : (i + 1) * _SIZE] for i, name in enumerate(_MEMBERS)}
+    text = json.dumps({name: base64.b64encode(part).decode() for name, part in parts.items()}, indent=1) + "\n"
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(text.encode())
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as exc:
+        raise StateUnwritable(f"The site key cannot be written: {exc.strerror}.", where=str(file)) from exc
+    return load_site_key(file)
+
+
+def load_site_key(file: Path) -> SiteKey:
+    """Raises StateDamaged when the file is missing, readable by others, or not what was written."""
+    try:
+        if file.stat().st_mode & 0o077:
+            raise StateDamaged("The site key is readable by other users.", where=str(file), remedy=f"chmod 600 {file}")
+        members = json.loads(file.read_bytes())
+        signing, sealing, hash_key = (base64.b64decode(members[name], validate=True) for name in _MEMBERS)
+        if len(hash_key) != _SIZE:
+            raise ValueError("wrong length")
+        return SiteKey(
+            Ed25519PrivateKey.from_private_bytes(signing), X25519PrivateKey.from_private_bytes(sealing), hash_key
+        )
+    except OSError as exc:
+        raise StateDamaged(f"The site key cannot be read: {exc.strerror}.", where=str(file)) from exc
+    except (ValueError, KeyError, TypeError) as exc:
+        raise StateDamaged("The site key file is damaged.", where=str(file)) from exc

@@ -1,0 +1,204 @@
+"""`ao serve`: checks that this site may serve, starts the gateway's processes, and keeps the site's books while they
+run.
+
+Promise: nothing listens before licence, config and secrets have been found good. While running, this process takes the
+journal into the ledger, raises the time floor as uptime allows, records steps of the clock, judges the licence every
+minute, and seals each day when it is over. When it dies the kernel ends the gateway's processes with it.
+"""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import FrameType
+
+from appliance.config.secrets import host_secrets
+from appliance.errors import GatewayFailed, PortTaken
+from appliance.gateway.snapshot import take_snapshot
+from appliance.ledger.store import take_in
+from appliance.operations.usage import seal_due
+from appliance.settings import Settings
+from appliance.state.database import transaction
+from appliance.state.serving import ServingLock
+from appliance.state.site import Site, open_site
+from appliance.state.standing import judge_site
+from licensing.clock import Look, observe, observe_start, step_between
+from licensing.document import format_time
+from licensing.errors import Refusal
+from licensing.standing import Standing
+
+log = logging.getLogger("ao.serve")
+
+TAKE_IN_SECONDS = 0.25
+JUDGE_SECONDS = 60.0
+READY_SECONDS = 30.0
+STOP_SECONDS = 40.0
+
+
+@dataclass(slots=True)
+class _Stop:
+    """Set by SIGTERM and SIGINT."""
+
+    asked: bool = False
+
+    def ask(self, _signal: int, _frame: FrameType | None) -> None:
+        self.asked = True
+
+
+def serve(settings: Settings, *, on_ready: Callable[[Site, Standing], None]) -> None:
+    """Serves until SIGTERM or SIGINT. `on_ready` is called once, when calls are being answered.
+
+    Raises the reason where the site may not serve, PortTaken, AlreadyServing, GatewayFailed.
+    """
+    site = open_site(settings.state_dir)
+    lock = ServingLock(settings.state_dir)
+    stop = _Stop()
+    try:
+        standing = check_may_serve(site, settings)
+        _check_port(settings)
+        signal.signal(signal.SIGTERM, stop.ask)
+        signal.signal(signal.SIGINT, stop.ask)
+        run = _record_start(site)
+        gateway = _start_gateway(settings)
+        try:
+            _wait_until_ready(gateway, settings, stop)
+            if not stop.asked:
+                on_ready(site, standing)
+            _keep_books(site, gateway, standing, stop)
+        finally:
+            _stop_gateway(gateway)
+            take_in(site.database, site.journal_folder, _now())
+            _record_stop(site, run)
+    finally:
+        lock.release()
+        site.close()
+
+
+def check_may_serve(site: Site, settings: Settings) -> Standing:
+    """Where the site stands, if it may serve at all. Raises the refusal that callers would meet."""
+    site.raise_time_floor(lambda floor: observe_start(floor, _now()))
+    snapshot = take_snapshot(site, host_secrets(os.environ, settings.secrets_dir), _now())
+    if snapshot.refusal is not None:
+        raise snapshot.refusal
+    return snapshot.standing
+
+
+def _keep_books(site: Site, gateway: subprocess.Popen[bytes], standing: Standing, stop: _Stop) -> None:
+    before = _look()
+    judged = time.monotonic()
+    while not stop.asked:
+        time.sleep(TAKE_IN_SECONDS)
+        if gateway.poll() is not None:
+            raise GatewayFailed(f"The gateway's main process ended by itself (exit {gateway.returncode}).")
+        try:
+            take_in(site.database, site.journal_folder, _now())
+            if time.monotonic() - judged >= JUDGE_SECONDS:
+                judged = time.monotonic()
+                before = _observe_clock(site, before)
+                standing = _judge(site, standing)
+                seal_due(site, _now())
+        except (sqlite3.Error, OSError, Refusal):
+            # The journal keeps every entry until it can be taken in; serving goes on, and so does trying.
+            log.exception("the books could not be kept; trying again")
+
+
+def _observe_clock(site: Site, before: Look) -> Look:
+    now = _look()
+    step = step_between(before, now)
+    if step is not None:
+        site.record_step(step)
+        site.board.raise_generation()
+        log.warning("the clock was set by %d s", step.seconds)
+    site.raise_time_floor(lambda floor: observe(floor, before, now))
+    return now
+
+
+def _judge(site: Site, before: Standing) -> Standing:
+    standing = judge_site(site, site.trust(), _now())
+    if standing.rung is not before.rung:
+        site.board.raise_generation()
+        log.warning("%s: %s %s", standing.code, standing.sentence, standing.terms.remedy)
+    return standing
+
+
+def _start_gateway(settings: Settings) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "AO_GATEWAY_SETTINGS": settings.model_dump_json()}
+    return subprocess.Popen(
+        [sys.executable, "-m", "appliance.gateway.server"], env=environment, stdin=subprocess.DEVNULL
+    )
+
+
+def _wait_until_ready(gateway: subprocess.Popen[bytes], settings: Settings, stop: _Stop) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while not stop.asked:
+        if gateway.poll() is not None:
+            raise GatewayFailed(f"The gateway did not start (exit {gateway.returncode}).")
+        if _answers(settings):
+            return
+        if time.monotonic() > deadline:
+            raise GatewayFailed(f"The gateway did not answer within {READY_SECONDS:.0f} seconds.")
+        time.sleep(0.02)
+
+
+def _answers(settings: Settings) -> bool:
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - compared, not bound
+    with closing(http.client.HTTPConnection(host, settings.port, timeout=2)) as connection:
+        try:
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            return False
+
+
+def _check_port(settings: Settings) -> None:
+    """Whether the address can be listened on. Asked now, because a worker's failure to bind tells a person nothing."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as exc:
+            raise PortTaken(
+                f"Cannot listen on {settings.host}:{settings.port}: {exc.strerror}.", where="--host/--port"
+            ) from exc
+
+
+def _stop_gateway(gateway: subprocess.Popen[bytes]) -> None:
+    """Lets exchanges in flight finish, then ends what is left."""
+    if gateway.poll() is None:
+        gateway.terminate()
+        try:
+            gateway.wait(timeout=STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            gateway.kill()
+            gateway.wait()
+
+
+def _record_start(site: Site) -> int:
+    with transaction(site.database) as db:
+        cursor = db.execute("INSERT INTO runs (started) VALUES (?)", (format_time(_now()),))
+    return int(cursor.lastrowid or 0)
+
+
+def _record_stop(site: Site, run: int) -> None:
+    with transaction(site.database) as db:
+        db.execute("UPDATE runs SET stopped = ? WHERE id = ?", (format_time(_now()), run))
+
+
+def _look() -> Look:
+    return Look(_now(), time.clock_gettime(time.CLOCK_BOOTTIME))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
