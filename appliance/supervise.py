@@ -134,8 +134,12 @@ def _judge(site: Site, before: Standing) -> Standing:
 
 def _start_gateway(settings: Settings) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "AO_GATEWAY_SETTINGS": settings.model_dump_json()}
+    # A session of its own: Ctrl-C in a terminal reaches this process alone, which then stops the others in order.
     return subprocess.Popen(
-        [sys.executable, "-m", "appliance.gateway.server"], env=environment, stdin=subprocess.DEVNULL
+        [sys.executable, "-m", "appliance.gateway.server"],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
     )
 
 

@@ -18,13 +18,25 @@ def add_to(main: click.Group) -> None:
         """The vendor's acknowledgement of usage."""
 
     @command(group, "import", example="ao receipt import /media/usb/receipt-acme-berlin-12.signed.json")
-    @click.argument("file", type=click.Path(path_type=Path))
-    def import_(face: Face, *, file: Path) -> Result:
-        """Record that the vendor accepted usage up to a file."""
+    @click.argument("files", type=click.Path(path_type=Path), nargs=-1, required=True)
+    def import_(face: Face, *, files: tuple[Path, ...]) -> Result:
+        """Record that the vendor accepted usage up to a file. Several receipts are taken in the order given."""
         with face.site() as site:
-            receipt, arrival = import_receipt(site, file, face.now)
-        known = " (known already)" if arrival is Arrival.SAME else ""
+            taken = [import_receipt(site, file, face.now) for file in files]
         return Result(
-            {"seq": receipt.seq, "accepted_until": format_time(receipt.accepted_until), "arrival": arrival.value},
-            [f"Usage is acknowledged up to {format_time(receipt.accepted_until)}, file {receipt.seq}{known}."],
+            {
+                "receipts": [
+                    {
+                        "seq": receipt.seq,
+                        "accepted_until": format_time(receipt.accepted_until),
+                        "arrival": arrival.value,
+                    }
+                    for receipt, arrival in taken
+                ]
+            },
+            [
+                f"Usage is acknowledged up to {format_time(receipt.accepted_until)}, file {receipt.seq}"
+                + (" (known already)." if arrival is Arrival.SAME else ".")
+                for receipt, arrival in taken
+            ],
         )

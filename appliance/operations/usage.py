@@ -71,6 +71,8 @@ def import_receipt(site: Site, file: Path, now: datetime) -> tuple[Receipt, Arri
     verified = open_receipt(data, site.trust(), site=site.id, epoch=site.epoch)
     receipt = verified.claims
     _check_head(site, verified)
+    if _known(site, verified):
+        return receipt, Arrival.SAME
 
     def record() -> None:
         site.database.execute(
@@ -114,6 +116,15 @@ def _check_head(site: Site, verified: Verified[Receipt]) -> None:
             f"The receipt acknowledges another usage file {receipt.seq} than the one this site sealed.",
             remedy="Keep the receipt and call the vendor: somebody else may be using this site's key.",
         )
+
+
+def _known(site: Site, verified: Verified[Receipt]) -> bool:
+    """An older receipt brought along again says nothing new, and is no rollback: it can only acknowledge what it did."""
+    row = site.database.execute(
+        "SELECT digest FROM documents WHERE role = 'receipt' AND key_epoch = ? AND serial = ?",
+        (verified.key_epoch, verified.claims.serial),
+    ).fetchone()
+    return row is not None and row["digest"] == verified.digest
 
 
 def _licence(site: Site) -> Licence | None:
