@@ -119,7 +119,8 @@ def _check_head(site: Site, verified: Verified[Receipt]) -> None:
 
 
 def _known(site: Site, verified: Verified[Receipt]) -> bool:
-    """An older receipt brought along again says nothing new, and is no rollback: it can only acknowledge what it did."""
+    """An older receipt brought along again says nothing new, and is no rollback: it can only acknowledge what it
+    did."""
     row = site.database.execute(
         "SELECT digest FROM documents WHERE role = 'receipt' AND key_epoch = ? AND serial = ?",
         (verified.key_epoch, verified.claims.serial),

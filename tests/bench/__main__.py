@@ -1,0 +1,106 @@
+"""`python -m tests.bench`: every subject in turn, round by round (A B A B), and the medians as a table."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+from .measure import Bench, Plan, Visit, cores, visit
+from .processes import BenchError, pinned
+from .report import Measured, write
+from .subjects import SUBJECTS, Subject
+from .tools import LOGS, OUTPUT, Endpoint, compile_tool, serving_upstream
+
+EPILOG = """\
+The subject runs on one core, load and upstream on another. Per round and subject: closed loop, streams in closed loop,
+200 requests/s, paced streams. The report goes to standard output and to .bench/report.md and .bench/report.json; what
+the subjects said is in .bench/logs. The exit code is 1 if anything could not be measured right; being slow is no error.
+"""
+
+
+def arguments() -> argparse.Namespace:
+    """Parses the command line."""
+    names = [subject.name for subject in SUBJECTS]
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__, epilog=EPILOG)
+    parser.add_argument("--rounds", type=int, default=3, help="visits to each subject; medians are quoted (default 3)")
+    parser.add_argument("--seconds", type=float, default=5.0, help="length of one run, after its warm-up (default 5)")
+    parser.add_argument("--only", default=",".join(names), help=f"of {','.join(names)}; direct is always measured")
+    parser.add_argument("--quick", action="store_true", help="one round of one-second runs, to see that all works")
+    parsed = parser.parse_args()
+    chosen = parsed.only.split(",")
+    if unknown := set(chosen) - set(names):
+        parser.error(f"unknown subject {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    if parsed.rounds < 1 or parsed.seconds <= 0:
+        parser.error("at least one round of some seconds is needed")
+    parsed.subjects = [subject for subject in SUBJECTS if subject.name in {"direct", *chosen}]
+    return parsed
+
+
+def say(text: str) -> None:
+    """Progress goes to standard error, so that standard output is the report."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def try_visit(subject: Subject, upstream: Endpoint, measured: Measured, bench: Bench) -> Visit | None:
+    """A subject that fails is a line in the report; the others are still measured."""
+    try:
+        seen = visit(subject, upstream, measured.plan, bench)
+    except BenchError as error:
+        measured.failures.append(f"{subject.name}: {error}")
+        say(f"  {error}")
+        return None
+    measured.failures += [f"{subject.name}: {complaint}" for complaint in seen.complaints()]
+    return seen
+
+
+def measure_all(subjects: list[Subject], plan: Plan) -> Measured:
+    """The rounds."""
+    measured = Measured(plan)
+    present = []
+    for subject in subjects:
+        if why := subject.missing():
+            measured.not_measured[subject.name] = why
+        else:
+            present.append(subject)
+            measured.visits[subject.name] = []
+    gateway_core, load_core = cores()
+    if gateway_core == load_core:
+        measured.failures.append("there is only one core: gateway and load share it, and the figures mean little")
+    load_program, upstream_program = compile_tool("load", OUTPUT), compile_tool("upstream", OUTPUT)
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as scratch,
+        serving_upstream(upstream_program, load_core, LOGS) as upstream,
+        pinned(load_core),
+    ):
+        bench = Bench(load_program, gateway_core, load_core, Path(scratch))
+        for number in range(1, plan.rounds + 1):
+            for subject in present:
+                say(f"round {number} of {plan.rounds}: {subject.name}")
+                measured.visits[subject.name].append(try_visit(subject, upstream, measured, bench))
+    return measured
+
+
+def main() -> int:
+    """Runs the benchmark; whatever ends it also ends its children."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    asked = arguments()
+    plan = Plan(asked.rounds, asked.seconds, warm_up=min(1.0, asked.seconds / 4))
+    if asked.quick:
+        plan = Plan(rounds=1, seconds=1.0, warm_up=0.25)
+    try:
+        measured = measure_all(asked.subjects, plan)
+    except BenchError as error:
+        say(f"bench: {error}")
+        return 1
+    except KeyboardInterrupt:
+        say("bench: interrupted")
+        return 130
+    print(write(measured, OUTPUT), end="")
+    return 1 if measured.failures or "ao" in measured.not_measured else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,208 @@
+"""What is measured. A further gateway is one class here: how to start it, when it is ready, what its key is.
+
+Each subject answers OpenAI's paths on a port of 127.0.0.1 and passes them to the upstream of the benchmark.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from .processes import BenchError, Child, running
+from .tools import LOGS, Endpoint
+
+READY_SECONDS = 60.0
+POLL_SECONDS = 0.005
+
+
+@dataclass(frozen=True)
+class Running:
+    """A subject that answers. The direct call has no process, and was always ready."""
+
+    endpoint: Endpoint
+    child: Child | None = None
+    ready_seconds: float | None = None
+
+
+class Subject(ABC):
+    """One row of the report."""
+
+    name: str
+
+    def missing(self) -> str | None:
+        """Why it cannot be measured on this machine, and what would change that; None if it can."""
+        return None
+
+    @abstractmethod
+    def serve(self, upstream: Endpoint, core: int) -> AbstractContextManager[Running]:
+        """Starts it pinned to the core, yields once it answers, stops it."""
+
+
+class Direct(Subject):
+    """The upstream itself: what the latency is without a gateway."""
+
+    name = "direct"
+
+    def serve(self, upstream: Endpoint, core: int) -> AbstractContextManager[Running]:
+        @contextmanager
+        def nothing_to_start() -> Iterator[Running]:
+            yield Running(upstream)
+
+        return nothing_to_start()
+
+
+class Gateway(Subject):
+    """A subject with a process. Every visit starts it afresh in an empty folder."""
+
+    ready_path = "/v1/models"
+    environment: Mapping[str, str] = {}
+
+    @abstractmethod
+    def command(self, port: int, upstream: Endpoint, folder: Path) -> list[str]:
+        """What to run; it stays in the foreground until SIGTERM. Configuration is written to the folder first."""
+
+    def endpoint(self, child: Child, port: int, upstream: Endpoint) -> Endpoint:
+        """The key and the model to ask for, once the subject is ready."""
+        return Endpoint(port=port, key="none", model=upstream.model)
+
+    @contextmanager
+    def serve(self, upstream: Endpoint, core: int) -> Iterator[Running]:
+        port = free_port()
+        with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
+            command = self.command(port, upstream, Path(folder))
+            with running(self.name, command, core, LOGS, self.environment) as child:
+                ready_seconds = wait_until_ready(child, port, self.ready_path)
+                yield Running(self.endpoint(child, port, upstream), child, ready_seconds)
+
+
+class Appliance(Gateway):
+    """AO Appliance with all that it does on: key, licence, quotas, routing, journal, metrics."""
+
+    name = "ao"
+    ready_path = "/readyz"
+    program = Path(sys.executable).with_name("ao")
+
+    def missing(self) -> str | None:
+        return None if self.program.exists() else f"{self.program} does not exist: run `make test` once, it installs it"
+
+    def command(self, port: int, upstream: Endpoint, folder: Path) -> list[str]:
+        to = f"http://127.0.0.1:{upstream.port}/v1"
+        started = [str(self.program), "quickstart", "--dir", str(folder / "ao"), "--port", str(port)]
+        return [*started, "--upstream", to, "--workers", "1", "--json"]
+
+    def endpoint(self, child: Child, port: int, upstream: Endpoint) -> Endpoint:
+        said = wait_for_json(child)
+        try:
+            return Endpoint(port=port, key=str(said["key"]), model=str(said["model"]))
+        except KeyError as error:
+            raise BenchError(f"ao did not say its {error}: it said {sorted(said)}") from error
+
+
+class Nginx(Gateway):
+    """The limit: a reverse proxy in C with no logic at all."""
+
+    name = "nginx"
+
+    def missing(self) -> str | None:
+        return None if shutil.which("nginx") else "there is no nginx on PATH; on Debian: apt-get install nginx-light"
+
+    def command(self, port: int, upstream: Endpoint, folder: Path) -> list[str]:
+        configuration = folder / "nginx.conf"
+        configuration.write_text(
+            NGINX_CONFIGURATION.format(
+                folder=folder, port=port, upstream=upstream.port, temporary=_nginx_temporary_paths(folder)
+            )
+        )
+        return ["nginx", "-e", "stderr", "-p", str(folder), "-c", str(configuration)]
+
+
+SUBJECTS: tuple[Subject, ...] = (Direct(), Appliance(), Nginx())
+
+# keepalive_requests: nginx would otherwise close a connection after 1000 requests, which reads as an error.
+# proxy_buffering off: each event of a stream goes out as it comes, as it must from every subject.
+NGINX_CONFIGURATION = """\
+daemon off;
+worker_processes 1;
+pid {folder}/nginx.pid;
+error_log stderr warn;
+events {{ worker_connections 1024; }}
+http {{
+    access_log off;
+    {temporary}
+    keepalive_requests 1000000000;
+    upstream models {{
+        server 127.0.0.1:{upstream};
+        keepalive 128;
+        keepalive_requests 1000000000;
+    }}
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{
+            proxy_pass http://models;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_buffering off;
+        }}
+    }}
+}}
+"""
+
+
+def _nginx_temporary_paths(folder: Path) -> str:
+    """The compiled-in folders need root; a build without one of the modules does not know its directive."""
+    built = subprocess.run(["nginx", "-V"], capture_output=True, text=True, check=False).stderr
+    names = ["client_body", "proxy"]
+    names += [name for name in ("fastcgi", "uwsgi", "scgi") if f"--without-http_{name}_module" not in built]
+    return " ".join(f"{name}_temp_path {folder}/{name};" for name in names)
+
+
+def free_port() -> int:
+    """A port that nobody has now. It could be taken before it is used; then the subject says so and ends."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def wait_until_ready(child: Child, port: int, path: str) -> float:
+    """Seconds from the start of the child until the path answers 200."""
+    deadline = child.started + READY_SECONDS
+    last = "no connection"
+    while time.monotonic() < deadline:
+        child.check()
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        try:
+            connection.request("GET", path)
+            status = connection.getresponse().status
+            if status == http.HTTPStatus.OK:
+                return time.monotonic() - child.started
+            last = f"status {status}"
+        except (OSError, http.client.HTTPException) as error:
+            last = str(error)
+        finally:
+            connection.close()
+        time.sleep(POLL_SECONDS)
+    raise BenchError(f"{child.name}: {path} gave no 200 within {READY_SECONDS:.0f} s, last: {last}")
+
+
+def wait_for_json(child: Child) -> dict[str, object]:
+    """The first JSON object on a whole line of the child's standard output."""
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        for line in child.stdout.read_text(errors="replace").splitlines(keepends=True):
+            if line.startswith("{") and line.endswith("\n"):
+                said: dict[str, object] = json.loads(line)
+                return said
+        child.check()
+        time.sleep(POLL_SECONDS)
+    raise BenchError(f"{child.name} printed no line of JSON within {READY_SECONDS:.0f} s")
