@@ -25,10 +25,9 @@ from appliance.gateway.upstream import open_client
 from appliance.gateway.worker import Worker
 from appliance.host_process import die_with_parent
 from appliance.ledger.journal import Journal
-from appliance.settings import Settings
+from appliance.settings import SETTINGS_VARIABLE, Settings
 from appliance.state.site import open_site
 
-SETTINGS_VARIABLE = "AO_GATEWAY_SETTINGS"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 

@@ -16,6 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from appliance.errors import SettingsRefused
 from licensing.document import first_fault
 
+SETTINGS_VARIABLE = "AO_GATEWAY_SETTINGS"
+"""How `ao serve` hands its settings, as JSON, to the processes it starts."""
+
 DEFAULT_FILE = Path("/etc/ao/settings.toml")
 
 

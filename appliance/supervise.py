@@ -28,7 +28,7 @@ from appliance.errors import GatewayFailed, PortTaken
 from appliance.gateway.snapshot import take_snapshot
 from appliance.ledger.store import take_in
 from appliance.operations.usage import seal_due
-from appliance.settings import Settings
+from appliance.settings import SETTINGS_VARIABLE, Settings
 from appliance.state.database import transaction
 from appliance.state.serving import ServingLock
 from appliance.state.site import Site, open_site
@@ -43,6 +43,7 @@ log = logging.getLogger("ao.serve")
 TAKE_IN_SECONDS = 0.25
 JUDGE_SECONDS = 60.0
 READY_SECONDS = 30.0
+GO = b"go\n"
 STOP_SECONDS = 40.0
 
 
@@ -64,13 +65,14 @@ def serve(settings: Settings, *, on_ready: Callable[[Site, Standing], None]) -> 
     site = open_site(settings.state_dir)
     lock = ServingLock(settings.state_dir)
     stop = _Stop()
+    gateway = _load_gateway(settings)
     try:
         standing = check_may_serve(site, settings)
         _check_port(settings)
         signal.signal(signal.SIGTERM, stop.ask)
         signal.signal(signal.SIGINT, stop.ask)
         run = _record_start(site)
-        gateway = _start_gateway(settings)
+        _let_serve(gateway)
         try:
             _wait_until_ready(gateway, settings, stop)
             if not stop.asked:
@@ -81,6 +83,7 @@ def serve(settings: Settings, *, on_ready: Callable[[Site, Standing], None]) -> 
             take_in(site.database, site.journal_folder, _now())
             _record_stop(site, run)
     finally:
+        _stop_gateway(gateway)
         lock.release()
         site.close()
 
@@ -132,15 +135,26 @@ def _judge(site: Site, before: Standing) -> Standing:
     return standing
 
 
-def _start_gateway(settings: Settings) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "AO_GATEWAY_SETTINGS": settings.model_dump_json()}
+def _load_gateway(settings: Settings) -> subprocess.Popen[bytes]:
+    """Starts the gateway's main process: it loads its modules while this one checks, and waits for `_let_serve`."""
+    environment = {**os.environ, SETTINGS_VARIABLE: settings.model_dump_json()}
     # A session of its own: Ctrl-C in a terminal reaches this process alone, which then stops the others in order.
     return subprocess.Popen(
         [sys.executable, "-m", "appliance.gateway.server"],
         env=environment,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,
         start_new_session=True,
     )
+
+
+def _let_serve(gateway: subprocess.Popen[bytes]) -> None:
+    """Lets the loaded gateway listen. Until then it has no port, no worker and no state."""
+    try:
+        if gateway.stdin is not None:
+            gateway.stdin.write(GO)
+            gateway.stdin.flush()
+    except BrokenPipeError:
+        raise GatewayFailed("The gateway's main process ended before it could serve.") from None
 
 
 def _wait_until_ready(gateway: subprocess.Popen[bytes], settings: Settings, stop: _Stop) -> None:
@@ -179,7 +193,7 @@ def _check_port(settings: Settings) -> None:
 
 
 def _stop_gateway(gateway: subprocess.Popen[bytes]) -> None:
-    """Lets exchanges in flight finish, then ends what is left."""
+    """Lets exchanges in flight finish, then ends what is left. Harmless where it has ended already."""
     if gateway.poll() is None:
         gateway.terminate()
         try:

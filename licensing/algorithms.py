@@ -13,18 +13,21 @@ from types import MappingProxyType
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from nacl.bindings import crypto_core_ed25519_is_valid_point
 
 from licensing.errors import AlgorithmUnknown, Malformed
 
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """A signature scheme: sizes in bytes, and a verification that answers yes or no and never raises on bad input."""
+    """A signature scheme: sizes in bytes, a verification that answers yes or no and never raises on bad input, and
+    whether a public key is one that may be trusted at all."""
 
     name: str
     public_size: int
     signature_size: int
     verify: Callable[[bytes, bytes, bytes], bool]
+    is_sound: Callable[[bytes], bool]
 
 
 def _verify_ed25519(public: bytes, signature: bytes, message: bytes) -> bool:
@@ -36,9 +39,14 @@ def _verify_ed25519(public: bytes, signature: bytes, message: bytes) -> bool:
     return True
 
 
+def _is_sound_ed25519(public: bytes) -> bool:
+    """Whether a key is a point of the prime-order group: under a small-order key one signature fits every message."""
+    return bool(crypto_core_ed25519_is_valid_point(public))
+
+
 ED25519 = "ed25519"
 
-SCHEMES: Mapping[str, Scheme] = MappingProxyType({ED25519: Scheme(ED25519, 32, 64, _verify_ed25519)})
+SCHEMES: Mapping[str, Scheme] = MappingProxyType({ED25519: Scheme(ED25519, 32, 64, _verify_ed25519, _is_sound_ed25519)})
 
 
 def scheme(name: str) -> Scheme:
@@ -57,8 +65,11 @@ class PublicKey:
     public: bytes
 
     def __post_init__(self) -> None:
-        if len(self.public) != scheme(self.algorithm).public_size:
+        known = scheme(self.algorithm)
+        if len(self.public) != known.public_size:
             raise Malformed(f"A public {self.algorithm} key has {len(self.public)} bytes, which is not its size.")
+        if not known.is_sound(self.public):
+            raise Malformed(f"The public {self.algorithm} key is a weak one, which no honest party has.")
 
     @property
     def keyid(self) -> str:

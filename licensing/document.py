@@ -28,6 +28,9 @@ PAYLOAD_TYPES = MappingProxyType(
     | {"config": "application/vnd.ao.config.v1+yaml"}
 )
 
+_YEARS = (2000, 9000)
+"""Far from the ends of the calendar, so that adding days of grace or tolerance to any date in a document is defined."""
+
 _RFC3339_Z = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", re.ASCII)
 
 
@@ -37,7 +40,10 @@ def parse_time(text: object) -> datetime:
         return text
     if not isinstance(text, str) or not _RFC3339_Z.fullmatch(text):
         raise ValueError("a time must look like 2026-01-31T12:00:00Z")
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    moment = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    if not _YEARS[0] <= moment.year < _YEARS[1]:
+        raise ValueError(f"a time must lie between the years {_YEARS[0]} and {_YEARS[1]}")
+    return moment
 
 
 def format_time(moment: datetime) -> str:
@@ -50,9 +56,12 @@ def _parse_bytes(text: object) -> bytes:
     if not isinstance(text, str):
         raise ValueError("bytes must be written as base64")
     try:
-        return base64.b64decode(text.encode("ascii"), validate=True)
+        data = base64.b64decode(text.encode("ascii"), validate=True)
     except (UnicodeEncodeError, binascii.Error) as exc:
         raise ValueError("bytes must be written as base64") from exc
+    if _format_bytes(data) != text:
+        raise ValueError("bytes must be written as base64 in its canonical spelling")
+    return data
 
 
 def _format_bytes(data: bytes) -> str:

@@ -85,20 +85,20 @@ def verify(envelope: Envelope, *, payload_type: str, keys: Iterable[PublicKey], 
     if envelope.payload_type != payload_type:
         raise WrongKind(f"The document is a {envelope.payload_type[:80]!r}; {payload_type!r} was expected.")
     message = pae(payload_type, envelope.body)
-    candidates = {key.public: key for key in keys}
-    verified: dict[bytes, str] = {}
+    candidates = frozenset(keys)
+    verified: set[PublicKey] = set()
     for signature in envelope.signatures:
-        named_first = sorted(candidates.values(), key=lambda key: key.keyid != signature.keyid)
+        named_first = sorted(candidates, key=lambda key: (key.keyid != signature.keyid, key.keyid))
         for key in named_first:
-            if key.public not in verified and key.verifies(signature.sig, message):
-                verified[key.public] = key.keyid
+            if key not in verified and key.verifies(signature.sig, message):
+                verified.add(key)
                 break
     if len(verified) < threshold:
         raise SignatureRefused(
             f"{len(verified)} of the {threshold} signatures needed are genuine for this role "
             f"({len(envelope.signatures)} present, {len(candidates)} keys allowed)."
         )
-    return VerifiedBody(payload_type, envelope.body, tuple(verified.values()))
+    return VerifiedBody(payload_type, envelope.body, tuple(sorted(key.keyid for key in verified)))
 
 
 def parse(data: bytes) -> Envelope:
@@ -119,6 +119,8 @@ def to_json(envelope: Envelope) -> bytes:
 def to_clear(envelope: Envelope) -> bytes:
     """The clear-signed form: the body, then three comment lines. Raises Malformed for a body that is not plain text."""
     _check_plain_text(envelope.body)
+    if envelope.body.startswith(b"{"):
+        raise Malformed("A clear-signed document cannot begin with '{': it would be taken for the JSON form.")
     block = {"payloadType": envelope.payload_type, "signatures": _signatures_out(envelope.signatures)}
     line = json.dumps(block, separators=(",", ":"), ensure_ascii=True).encode("ascii")
     return envelope.body + BEGIN + b"# " + line + b"\n" + END

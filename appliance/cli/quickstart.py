@@ -25,9 +25,20 @@ def add_to(main: click.Group) -> None:
     @click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True)
     @click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True)
     @click.option("--upstream", help="An OpenAI-compatible model server instead of the demonstration model.")
+    @click.option("--rpm", type=click.IntRange(1), help="A cap for the demonstration licence, requests a minute.")
+    @click.option("--no-serve", is_flag=True, help="Make everything, and stop there.")
     @click.option("--upstream-model", default="default", show_default=True, help="Its name for the model.")
     def quickstart_(
-        face: Face, *, folder: Path, host: str, port: int, workers: int, upstream: str | None, upstream_model: str
+        face: Face,
+        *,
+        folder: Path,
+        host: str,
+        port: int,
+        workers: int,
+        rpm: int | None,
+        no_serve: bool,
+        upstream: str | None,
+        upstream_model: str,
     ) -> Result:
         """Make a demonstration vendor and a licensed site in a folder, and serve. Run it again to continue."""
         from appliance.supervise import serve
@@ -36,6 +47,7 @@ def add_to(main: click.Group) -> None:
             folder,
             upstream=upstream,
             upstream_model=upstream_model,
+            rpm=rpm,
             clock=lambda: datetime.now(UTC).replace(microsecond=0),
         )
         settings = face.settings.model_copy(
@@ -44,9 +56,12 @@ def add_to(main: click.Group) -> None:
         logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
         base_url = f"http://{host}:{port}/v1"
 
+        facts = {"base_url": base_url, "key": made.key, "model": CHAT_ALIAS, "dir": str(made.folders.top)}
+        if no_serve:
+            return Result(facts, [*(f"  · {step}" for step in made.steps), f"Made in {made.folders.top}."])
+
         def ready(_: Site, standing: Standing) -> None:
             if face.as_json:
-                facts = {"base_url": base_url, "key": made.key, "model": CHAT_ALIAS, "dir": str(made.folders.top)}
                 click.echo(json.dumps(facts))
                 return
             for line in welcome(made.folders, made.key, base_url, made.steps, standing):

@@ -16,6 +16,7 @@ from appliance.gateway.errors import InvalidKey, ModelNotFound, ModelNotLicensed
 from appliance.gateway.snapshot import Route, Snapshot
 
 _KEY_LIMIT_BYTES = 256
+UNLIMITED = Decision(limit=None, retry_after=0.0, remaining=None, reset_after=0.0)
 
 
 def authenticate(snapshot: Snapshot, headers: Mapping[bytes, bytes], now: datetime) -> ApiKey:
@@ -54,6 +55,8 @@ def routes_for(snapshot: Snapshot, model: str) -> tuple[Route, ...]:
 
 def spend(snapshot: Snapshot, window: RateWindow, now_monotonic: float) -> Decision:
     """Takes one call out of the licence's caps. Raises RateLimited with `retry-after`."""
+    if snapshot.rpm is None and snapshot.tpm is None:
+        return UNLIMITED
     decision = window.admit(now_monotonic, rpm=snapshot.rpm, tpm=snapshot.tpm)
     if decision.limit is not None:
         seconds = max(1, math.ceil(decision.retry_after))

@@ -1,35 +1,37 @@
 """`python -m appliance.gateway.server`: Granian's main process, started and watched by supervise.py.
 
-Kept apart and light because it forks the workers: it holds no state, no thread and no database connection.
+It forks the workers, so it holds no state, no thread and no database connection; it loads the workers' modules before
+it forks, so that a worker is there at once. It listens only after supervise.py has said so on its standard input.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import Server
 
+import appliance.boot  # noqa: F401 - loaded before the fork, for every worker
 from appliance.host_process import die_with_parent
-
-SETTINGS_VARIABLE = "AO_GATEWAY_SETTINGS"
+from appliance.settings import SETTINGS_VARIABLE, Settings
 
 
 def main() -> None:
-    import json
-
     die_with_parent(signal.SIGTERM)
-    settings = json.loads(os.environ[SETTINGS_VARIABLE])
+    settings = Settings.model_validate_json(os.environ[SETTINGS_VARIABLE])
+    if not sys.stdin.readline():
+        return  # nobody lets it serve: the site may not, and supervise.py says why
     Server(
         "appliance.boot:build_app",
         factory=True,
-        address=settings["host"],
-        port=settings["port"],
+        address=settings.host,
+        port=settings.port,
         interface=Interfaces.ASGI,
-        workers=settings["workers"],
+        workers=settings.workers,
         loop=Loops.uvloop,
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=30_000, max_buffer_size=64 * 1024),

@@ -67,7 +67,9 @@ class Quickstart:
     steps: tuple[str, ...]
 
 
-def quickstart(top: Path, *, upstream: str | None, upstream_model: str, clock: Callable[[], datetime]) -> Quickstart:
+def quickstart(
+    top: Path, *, upstream: str | None, upstream_model: str, rpm: int | None, clock: Callable[[], datetime]
+) -> Quickstart:
     """Makes what is missing in `top`; `clock` gives UTC in whole seconds.
 
     Raises VendorToolsMissing, StateUnwritable, and whatever a step refuses.
@@ -96,7 +98,7 @@ def quickstart(top: Path, *, upstream: str | None, upstream_model: str, clock: C
         steps.append("made a site with a key of its own, and pinned the vendor's trust")
     with closing(open_site(folders.state)) as site:
         if site.document("licence") is None:
-            _license(folders, site, clock)
+            _license(folders, site, rpm, clock)
             steps.append("site request → vendor → licence")
         if _configure(folders, site, upstream, upstream_model, clock):
             steps.append("config → vendor's signature → in force")
@@ -104,13 +106,14 @@ def quickstart(top: Path, *, upstream: str | None, upstream_model: str, clock: C
     return Quickstart(folders, key, tuple(steps))
 
 
-def _license(folders: Folders, site: Site, clock: Callable[[], datetime]) -> None:
+def _license(folders: Folders, site: Site, rpm: int | None, clock: Callable[[], datetime]) -> None:
     request, licence = folders.media / "site-request.signed.json", folders.media / "licence.json"
     write_request(site, request, clock())
     licence.unlink(missing_ok=True)
     _vendor(
         folders, "licence", "issue", str(request), "--customer", "Quickstart", "--edition", "enterprise",
         "--models", "*", "--days", str(DAYS), "--grace-days", "14", "--add-on", "demo", "--out", str(licence),
+        *(("--rpm", str(rpm)) if rpm else ()),
     )  # fmt: skip
     import_licence(site, licence, clock())
 

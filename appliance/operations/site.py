@@ -62,6 +62,10 @@ def write_request(site: Site, file: Path, now: datetime) -> str:
     return write_document(file, request_document(site, now), replace=True).sha256
 
 
+_ANY_KEY = bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")
+"""The public key of RFC 8032's first test vector: something well-formed to check the rest of a request with."""
+
+
 def _check_names(site: str, name: str, now: datetime) -> None:
     """Before anything is made: what the formats would refuse later is refused now, by the same rules."""
     try:
@@ -72,7 +76,7 @@ def _check_names(site: str, name: str, now: datetime) -> None:
             site=site,
             name=name,
             epoch=1,
-            key=KeyRecord(algorithm="ed25519", public=bytes(32)),
+            key=KeyRecord(algorithm="ed25519", public=_ANY_KEY),
             sealing_key=bytes(32),
             product_version=__version__,
         )

@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
-import sqlite_utils
-
 from appliance.errors import StateDamaged, StateUnwritable
 
 BUSY_SECONDS = 30.0
@@ -48,8 +46,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
-    database = sqlite_utils.Database(connection)
-    version = int(next(iter(database.query("PRAGMA user_version")))["user_version"])
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     for number, script in _migrations():
         if number > version:
             # executescript would commit first; the statements run one by one inside one transaction instead.

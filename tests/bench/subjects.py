@@ -24,6 +24,8 @@ from .tools import LOGS, Endpoint
 
 READY_SECONDS = 60.0
 POLL_SECONDS = 0.005
+RPM_CAP = 1_000_000
+"""Never reached, so that the cap is checked on every request and refuses none."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class Gateway(Subject):
 
 
 class Appliance(Gateway):
-    """AO Appliance with all that it does on: key, licence, quotas, routing, journal, metrics."""
+    """AO Appliance with all that it does on: key, licence, caps, routing, journal. The site is made beforehand."""
 
     name = "ao"
     ready_path = "/readyz"
@@ -98,15 +100,19 @@ class Appliance(Gateway):
 
     def command(self, port: int, upstream: Endpoint, folder: Path) -> list[str]:
         to = f"http://127.0.0.1:{upstream.port}/v1"
-        started = [str(self.program), "quickstart", "--dir", str(folder / "ao"), "--port", str(port)]
-        return [*started, "--upstream", to, "--workers", "1", "--json"]
+        quickstart = [str(self.program), "quickstart", "--no-serve", "--json", "--dir", str(folder)]
+        made = subprocess.run(
+            [*quickstart, "--upstream", to, "--rpm", str(RPM_CAP)], check=False, capture_output=True, text=True
+        )
+        if made.returncode != 0:
+            raise BenchError(f"ao quickstart failed: {made.stdout}{made.stderr}")
+        said = json.loads(made.stdout)
+        self._made = Endpoint(port=port, key=said["key"], model=said["model"])
+        serve = [str(self.program), "serve", "--state-dir", str(folder / "state"), "--port", str(port)]
+        return [*serve, "--workers", "1"]
 
     def endpoint(self, child: Child, port: int, upstream: Endpoint) -> Endpoint:
-        said = wait_for_json(child)
-        try:
-            return Endpoint(port=port, key=str(said["key"]), model=str(said["model"]))
-        except KeyError as error:
-            raise BenchError(f"ao did not say its {error}: it said {sorted(said)}") from error
+        return self._made
 
 
 class Nginx(Gateway):
@@ -193,16 +199,3 @@ def wait_until_ready(child: Child, port: int, path: str) -> float:
             connection.close()
         time.sleep(POLL_SECONDS)
     raise BenchError(f"{child.name}: {path} gave no 200 within {READY_SECONDS:.0f} s, last: {last}")
-
-
-def wait_for_json(child: Child) -> dict[str, object]:
-    """The first JSON object on a whole line of the child's standard output."""
-    deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline:
-        for line in child.stdout.read_text(errors="replace").splitlines(keepends=True):
-            if line.startswith("{") and line.endswith("\n"):
-                said: dict[str, object] = json.loads(line)
-                return said
-        child.check()
-        time.sleep(POLL_SECONDS)
-    raise BenchError(f"{child.name} printed no line of JSON within {READY_SECONDS:.0f} s")

@@ -1,0 +1,142 @@
+"""What every command of `ao-vendor` has in common: its options, how a refusal is shown, and how results are printed.
+
+Promise: a refusal is one sentence with its remedy on standard error, or with `--json` one object on standard output,
+and the process ends with its exit code. Foreign text reaches a terminal only through `shown`.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ParamSpec
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from licensing.document import parse_time
+from licensing.errors import Refusal
+from licensing.vendor import passphrase as sources
+from licensing.vendor.errors import PassphraseMissing
+from licensing.vendor.home import Home
+from licensing.vendor.keyring import RandomBytes
+from licensing.vendor.operations import AskPassphrase
+from licensing.vendor.passphrase import Passphrase
+from media.shown import shown
+
+P = ParamSpec("P")
+
+FOREIGN_LIMIT = 400
+WIDTH_OF_A_FILE = 2000
+"""A pipe has no width of its own: nothing is folded that another program may want to read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a command is given from outside: its home, the time, and randomness."""
+
+    home: Home
+    now: datetime
+    random: RandomBytes
+
+
+class Moment(click.ParamType[datetime]):
+    """A day (`2027-01-31`, its first second in UTC) or a time (`2027-01-31T12:00:00Z`)."""
+
+    name = "DATE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        text = str(value)
+        try:
+            return parse_time(text if "T" in text else f"{text}T00:00:00Z").astimezone(UTC)
+        except ValueError:
+            self.fail(f"{shown(text)!r} is neither a day like 2027-01-31 nor a time like 2027-01-31T12:00:00Z.")
+
+
+FILE = click.Path(path_type=Path)
+FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
+
+
+def passphrase_options(command: Callable[P, None]) -> Callable[P, None]:
+    """`--passphrase-file` and `--passphrase-fd`: there is none for the passphrase itself, on purpose."""
+    by_file = click.option(
+        "--passphrase-file", type=FILE, help="Read the passphrase from this file, which only you may read."
+    )
+    by_descriptor = click.option(
+        "--passphrase-fd", type=click.IntRange(min=0), help="Read the passphrase from this open file descriptor."
+    )
+    return by_file(by_descriptor(command))
+
+
+def ask_passphrase(file: Path | None, descriptor: int | None, *, confirm: bool = False) -> AskPassphrase:
+    """Where the passphrase will come from, asked for only once it is needed."""
+    if file is not None and descriptor is not None:
+        raise click.UsageError("Give --passphrase-file or --passphrase-fd, not both.")
+
+    def ask() -> Passphrase:
+        if file is not None:
+            return sources.from_file(file)
+        if descriptor is not None:
+            return sources.from_descriptor(descriptor)
+        return sources.from_prompt(_prompt, confirm=confirm)
+
+    return ask
+
+
+def _prompt(question: str) -> str:
+    try:
+        typed: str = click.prompt(question, hide_input=True, err=True, default="", show_default=False)
+    except click.Abort as error:
+        raise PassphraseMissing("No passphrase was typed.") from error
+    return typed
+
+
+def reporting(command: Callable[P, None]) -> Callable[P, None]:
+    """Adds `--json`, and shows what is refused."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+    @functools.wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except Refusal as refusal:
+            show_refusal(refusal, as_json=bool(kwargs["as_json"]))
+            raise click.exceptions.Exit(refusal.exit_code) from refusal
+
+    return wrapped
+
+
+def show_refusal(refusal: Refusal, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"error": refusal.as_dict()})
+        return
+    place = f"{shown(refusal.where, FOREIGN_LIMIT)}: " if refusal.where else ""
+    click.echo(f"{place}{shown(refusal.message, FOREIGN_LIMIT)}", err=True)
+    click.echo(shown(refusal.remedy, FOREIGN_LIMIT), err=True)
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """ASCII only: whatever a foreign label holds, it reaches a terminal as an escape."""
+    click.echo(json.dumps(value, ensure_ascii=True, indent=2))
+
+
+def print_table(title: str, columns: tuple[str, ...], rows: list[tuple[str | int, ...]]) -> None:
+    """A table whose numbers stand to the right, and in which no cell is markup."""
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for place, column in enumerate(columns):
+        numeric = bool(rows) and isinstance(rows[0][place], int)
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(f"{cell:,}" if isinstance(cell, int) else shown(cell, FOREIGN_LIMIT)) for cell in row))
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = WIDTH_OF_A_FILE
+    console.print(table)

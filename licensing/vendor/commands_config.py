@@ -1,0 +1,51 @@
+"""`ao-vendor config`: sign a site's config."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from licensing.vendor.command import FILE, Desk, ask_passphrase, passphrase_options, print_json, reporting
+from licensing.vendor.operations import sign_config_for
+from media.shown import shown
+
+
+@click.group()
+def config() -> None:
+    """Sign configs."""
+
+
+@config.command()
+@click.argument("file", type=FILE)
+@click.option("--site", required=True, help="The one site that it is for.")
+@click.option("--out", type=FILE, required=True, help="Where to write the signed config.")
+@passphrase_options
+@reporting
+@click.pass_obj
+def sign(
+    desk: Desk,
+    *,
+    file: Path,
+    site: str,
+    out: Path,
+    passphrase_file: Path | None,
+    passphrase_fd: int | None,
+    as_json: bool,
+) -> None:
+    """Sign the config in FILE for a site.
+
+    A head (kind, schema, serial, issued_at, site) is put before the text where it has none. The text itself is left as
+    it is, and stays readable YAML with its signature in three comment lines at the end.
+
+    \b
+    Example:
+      ao-vendor config sign config.yaml --site plant-7 --out config.yaml.signed
+    """
+    delivered = sign_config_for(
+        desk.home, file, site, out, passphrase=ask_passphrase(passphrase_file, passphrase_fd), now=desk.now
+    )
+    if as_json:
+        print_json({"serial": delivered.serial, "file": str(delivered.file), "site": site})
+        return
+    click.echo(f"Config {delivered.serial} for site {shown(site)} is in {shown(str(delivered.file))}")

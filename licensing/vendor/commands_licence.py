@@ -1,0 +1,178 @@
+"""`ao-vendor licence`: issue one for a site's request, and list what was issued."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from licensing.document import format_time
+from licensing.edition import EDITIONS, EditionName
+from licensing.envelope import parse
+from licensing.licence import Licence
+from licensing.vendor.command import (
+    FILE,
+    Desk,
+    Moment,
+    ask_passphrase,
+    passphrase_options,
+    print_json,
+    print_table,
+    reporting,
+)
+from licensing.vendor.issue import Terms
+from licensing.vendor.operations import issue_licence
+from media.shown import shown
+
+
+@click.group()
+def licence() -> None:
+    """Issue licences, and list those that were issued."""
+
+
+@licence.command()
+@click.argument("request", type=FILE)
+@click.option("--customer", required=True, help="Who the licence is for.")
+@click.option("--edition", type=click.Choice(list(EDITIONS)), required=True, help="The edition, with its caps.")
+@click.option("--models", multiple=True, required=True, help="A pattern of model aliases; may be given several times.")
+@click.option("--expires", type=Moment(), help="When it ends (or give --days).")
+@click.option("--days", type=click.IntRange(min=1), help="For how many days it runs (or give --expires).")
+@click.option("--not-before", type=Moment(), help="When it begins.  [default: now]")
+@click.option("--licence", "licence_id", help="Its id; a renewal may keep the id.  [default: a new one]")
+@click.option("--rpm", type=click.IntRange(min=1), help="Requests a minute for the site.  [default: the edition's]")
+@click.option("--tpm", type=click.IntRange(min=1), help="Tokens a minute for the site.  [default: the edition's]")
+@click.option("--seats", type=click.IntRange(min=1), help="How many people.  [default: unlimited]")
+@click.option(
+    "--grace-days",
+    type=click.IntRange(0, 366),
+    default=0,
+    show_default=True,
+    help="How long calls go on after the expiry.",
+)
+@click.option(
+    "--clock-tolerance-seconds",
+    type=click.IntRange(0, 7 * 86_400),
+    default=300,
+    show_default=True,
+    help="How far the site's clock may be off.",
+)
+@click.option("--add-on", "add_ons", multiple=True, help="A feature beyond the edition; may be given several times.")
+@click.option("--report-every-days", type=click.IntRange(1, 3660), help="How often usage must be reported.")
+@click.option(
+    "--when-overdue",
+    type=click.Choice(["warn", "block"]),
+    default="warn",
+    show_default=True,
+    help="What happens when it is not.",
+)
+@click.option("--re-enrol", is_flag=True, help="Agree to a known site's new key or epoch.")
+@click.option("--out", type=FILE, required=True, help="Where to write the licence.")
+@passphrase_options
+@reporting
+@click.pass_obj
+def issue(
+    desk: Desk,
+    *,
+    request: Path,
+    customer: str,
+    edition: EditionName,
+    models: tuple[str, ...],
+    expires: datetime | None,
+    days: int | None,
+    not_before: datetime | None,
+    licence_id: str | None,
+    rpm: int | None,
+    tpm: int | None,
+    seats: int | None,
+    grace_days: int,
+    clock_tolerance_seconds: int,
+    add_ons: tuple[str, ...],
+    report_every_days: int | None,
+    when_overdue: Literal["warn", "block"],
+    re_enrol: bool,
+    out: Path,
+    passphrase_file: Path | None,
+    passphrase_fd: int | None,
+    as_json: bool,
+) -> None:
+    """Issue a licence for the site whose REQUEST this is.
+
+    The first request of a site enrols its key. Later, a request with another key or epoch is refused until a person
+    agrees to it with --re-enrol.
+
+    \b
+    Example:
+      ao-vendor licence issue site-request.signed.json --customer "Example Works" --edition team \\
+        --models "gpt-*" --models "local/*" --days 365 --grace-days 14 --report-every-days 31 --out licence.json
+    """
+    if (expires is None) == (days is None):
+        raise click.UsageError("Give either --expires DATE or --days N.")
+    terms = Terms(
+        customer=customer,
+        edition=edition,
+        models=models,
+        add_ons=add_ons,
+        expires=expires,
+        days=days,
+        not_before=not_before,
+        licence=licence_id,
+        rpm=rpm,
+        tpm=tpm,
+        seats=seats,
+        grace_days=grace_days,
+        clock_tolerance_seconds=clock_tolerance_seconds,
+        report_every_days=report_every_days,
+        when_overdue=when_overdue,
+    )
+    delivered = issue_licence(
+        desk.home,
+        request,
+        terms,
+        out,
+        re_enrol=re_enrol,
+        passphrase=ask_passphrase(passphrase_file, passphrase_fd),
+        now=desk.now,
+        random=desk.random,
+    )
+    if as_json:
+        print_json({"licence": delivered.name, "serial": delivered.serial, "file": str(delivered.file)})
+        return
+    click.echo(f"Licence {delivered.name}, serial {delivered.serial}, is in {shown(str(delivered.file))}")
+
+
+@licence.command(name="list")
+@reporting
+@click.pass_obj
+def list_licences(desk: Desk, *, as_json: bool) -> None:
+    """List every licence that was issued.
+
+    \b
+    Example:
+      ao-vendor licence list --json
+    """
+    desk.home.trust()
+    with desk.home.memory() as memory, memory.transaction():
+        documents = memory.licences()
+    issued = [Licence.model_validate_json(parse(document).body) for document in documents]
+    if as_json:
+        print_json({"licences": [_row(each) for each in issued]})
+        return
+    columns = ("licence", "serial", "site", "epoch", "customer", "edition", "not_before", "expires_at")
+    print_table("Licences", columns, [tuple(str(_row(each)[column]) for column in columns) for each in issued])
+
+
+def _row(claims: Licence) -> dict[str, Any]:
+    return {
+        "licence": claims.licence,
+        "serial": claims.serial,
+        "site": claims.binding.site,
+        "epoch": claims.binding.epoch,
+        "key": claims.binding.key,
+        "customer": claims.customer,
+        "edition": claims.edition,
+        "issued_at": format_time(claims.issued_at),
+        "not_before": format_time(claims.not_before),
+        "expires_at": format_time(claims.expires_at),
+    }

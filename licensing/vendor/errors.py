@@ -1,0 +1,164 @@
+"""What the vendor's desk refuses, beyond what licensing and media already refuse.
+
+    Refusal
+    └── VendorError               90
+        ├── UsageNotAccepted      91  a usage file did not pass reconciliation
+        ├── HomeRefused           92
+        │   ├── HomeExists            there is something where a new home should go
+        │   └── HomeMissing           no home there, or not a whole one
+        ├── KeyRefused            93
+        │   ├── KeyDamaged            a key file is not what was written
+        │   └── KeyMissing            too few private keys for a role
+        ├── PassphraseRefused     94
+        │   ├── PassphraseWrong       it does not open the key
+        │   └── PassphraseMissing     none given, or an empty one
+        ├── Exposed               95  a secret that other users of this host can reach
+        ├── EnrolmentRefused      96
+        │   ├── SiteChanged           a known site with another key or epoch
+        │   └── SiteUnknown           a site that was never enrolled
+        ├── TermsRefused          97  a licence that should not be issued so
+        ├── ConfigRefused         98  a config whose head or shape cannot be signed
+        └── MemoryRefused         99  vendor.db is missing, damaged, busy or newer than this release
+
+Codes and exit codes are stable; leaves that share an exit code differ in `code`.
+"""
+
+from __future__ import annotations
+
+from licensing.errors import Refusal
+
+
+class VendorError(Refusal):
+    """Root of what the vendor's desk refuses."""
+
+    code = "vendor_refused"
+    exit_code = 90
+
+
+class UsageNotAccepted(VendorError):
+    """At least one usage file was not accepted."""
+
+    code = "usage_not_accepted"
+    exit_code = 91
+    default_remedy = (
+        "Read the evidence beside each file. Ask the site for missing files; keep forks and edited files, and call."
+    )
+
+
+class HomeRefused(VendorError):
+    """The vendor's home folder is not in the state that this command needs."""
+
+    code = "vendor_home_refused"
+    exit_code = 92
+
+
+class HomeExists(HomeRefused):
+    """There is something already where a new home should be made."""
+
+    code = "vendor_home_exists"
+    default_remedy = "Name another folder with --home; an existing home is never changed by init."
+
+
+class HomeMissing(HomeRefused):
+    """There is no home, or not a whole one."""
+
+    code = "vendor_home_missing"
+    default_remedy = "Name the vendor's home with --home or AO_VENDOR_HOME, or make one: ao-vendor init --name NAME."
+
+
+class KeyRefused(VendorError):
+    """A private key cannot be used."""
+
+    code = "vendor_key_refused"
+    exit_code = 93
+
+
+class KeyDamaged(KeyRefused):
+    """A key file is not what was written: damaged, or changed by somebody."""
+
+    code = "vendor_key_damaged"
+    default_remedy = "Restore the key file from the vendor's backup; do not repair it by hand."
+
+
+class KeyMissing(KeyRefused):
+    """Fewer private keys are here than the role's threshold needs."""
+
+    code = "vendor_key_missing"
+    default_remedy = "Bring the missing key files into the home's keys folder, or restore them from the backup."
+
+
+class PassphraseRefused(VendorError):
+    """A passphrase cannot be used."""
+
+    code = "passphrase_refused"
+    exit_code = 94
+
+
+class PassphraseWrong(PassphraseRefused):
+    """The passphrase does not open the key."""
+
+    code = "passphrase_wrong"
+    default_remedy = "Try again with the passphrase that was chosen at ao-vendor init."
+
+
+class PassphraseMissing(PassphraseRefused):
+    """No passphrase was given, or an empty one."""
+
+    code = "passphrase_missing"
+    default_remedy = "Type it at the prompt, or give --passphrase-file FILE or --passphrase-fd N."
+
+
+class Exposed(VendorError):
+    """A secret lies where other users of this host can reach it."""
+
+    code = "secret_exposed"
+    exit_code = 95
+    default_remedy = "Make it private (chmod 700 for the folder, 600 for the file), and consider who may have read it."
+
+
+class EnrolmentRefused(VendorError):
+    """A site that cannot be dealt with as asked."""
+
+    code = "enrolment_refused"
+    exit_code = 96
+    default_remedy = "Ask the site for a fresh request, and hear from a person there what changed."
+
+
+class SiteChanged(EnrolmentRefused):
+    """A known site presents another key or another epoch."""
+
+    code = "site_changed"
+    default_remedy = (
+        "Hear from a person at the site why its key or state changed; if all is well, repeat with --re-enrol."
+    )
+
+
+class SiteUnknown(EnrolmentRefused):
+    """A site that was never enrolled here."""
+
+    code = "site_unknown"
+    default_remedy = "Check the spelling of the site; a site is enrolled by its first: ao-vendor licence issue."
+
+
+class TermsRefused(VendorError):
+    """Terms that make no licence, or none that should be issued."""
+
+    code = "licence_terms_refused"
+    exit_code = 97
+    default_remedy = "Correct the terms on the command line and issue again; nothing was recorded."
+
+
+class ConfigRefused(VendorError):
+    """A config whose head or shape cannot be signed."""
+
+    code = "config_refused"
+    exit_code = 98
+    default_remedy = "Correct the file at the place named and sign it again; nothing was recorded."
+
+
+class MemoryRefused(VendorError):
+    """The vendor's memory is missing, damaged, busy, or newer than this release."""
+
+    code = "vendor_memory_refused"
+    exit_code = 99
+    default_remedy = "Restore vendor.db from the vendor's backup; without it no serial and no usage can be vouched for."

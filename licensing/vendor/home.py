@@ -1,0 +1,179 @@
+"""The vendor's home: a folder with the private keys, the trust document and the memory; and how a new one is made.
+
+    HOME/            0700
+    ├── keys/        0700   one file a key, 0600
+    ├── trust.json          version 1, signed by the roots; goes to every site
+    └── vendor.db    0600
+
+Promise: a home is made whole or not at all. Everything is written into a folder beside it, which takes its name in one
+step; a home that is there is never touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final, get_args
+
+from pydantic import ValidationError
+
+from licensing.document import Verified, first_fault
+from licensing.envelope import sign, to_json
+from licensing.trust import KeyRecord, RoleName, RoleRecord, Trust, pin
+from licensing.vendor.errors import HomeExists, HomeMissing, HomeRefused, TermsRefused
+from licensing.vendor.keyring import SEED_SIZE, KdfLimits, RandomBytes, VendorKey, load_signers, seal, write_key
+from licensing.vendor.memory import Memory
+from licensing.vendor.passphrase import Passphrase
+from media.errors import NotFound
+from media.reader import LIMITS, read_document
+from media.shown import shown
+from media.writer import write_document
+
+ROOT_KEYS_LIMIT: Final = 16
+ALL_ROLES: Final[tuple[RoleName, ...]] = get_args(RoleName)
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where things are in a vendor's home."""
+
+    path: Path
+
+    @property
+    def keys(self) -> Path:
+        return self.path / "keys"
+
+    @property
+    def trust_file(self) -> Path:
+        return self.path / "trust.json"
+
+    @property
+    def database(self) -> Path:
+        return self.path / "vendor.db"
+
+    def trust(self) -> Verified[Trust]:
+        """The vendor's own trust document, verified as a site would at installation."""
+        try:
+            return pin(read_document(self.trust_file, limit=LIMITS["trust"]))
+        except NotFound as error:
+            raise HomeMissing("There is no vendor's home here.", where=shown(str(self.path))) from error
+
+    def signers(self, trust: Trust, role: RoleName, passphrase: Passphrase) -> tuple[VendorKey, ...]:
+        return load_signers(self.keys, trust, role, passphrase)
+
+    def memory(self) -> Memory:
+        return Memory(self.database)
+
+
+def make_keys(root_keys: int, random: RandomBytes) -> tuple[VendorKey, ...]:
+    """The first keys of a vendor: so many for root, and one for each other role; no key has two roles."""
+    count: dict[RoleName, int] = {role: root_keys if role == "root" else 1 for role in ALL_ROLES}
+    return tuple(
+        VendorKey(role, str(number), random(SEED_SIZE)) for role in ALL_ROLES for number in range(1, count[role] + 1)
+    )
+
+
+def first_trust(name: str, keys: tuple[VendorKey, ...], *, root_threshold: int, now: datetime) -> bytes:
+    """Trust version 1 over these keys, signed by all of the roots. Raises TermsRefused."""
+    try:
+        trust = Trust(
+            schema_version=1,
+            serial=1,
+            issued_at=now,
+            vendor=name,
+            keys={
+                key.public_key.keyid: KeyRecord(algorithm=key.public_key.algorithm, public=key.public_key.public)
+                for key in keys
+            },
+            roles={
+                role: RoleRecord(
+                    keys=tuple(key.public_key.keyid for key in keys if key.role == role),
+                    threshold=root_threshold if role == "root" else 1,
+                    epoch=1,
+                )
+                for role in ALL_ROLES
+            },
+        )
+    except ValidationError as error:
+        raise TermsRefused(
+            f"These make no trust document: {first_fault(error)}.", remedy="Correct the name, or the root threshold."
+        ) from error
+    roots = [key for key in keys if key.role == "root"]
+    return to_json(sign(Trust.payload_type(), trust.to_bytes(), roots))
+
+
+def make_home(
+    path: Path,
+    keys: tuple[VendorKey, ...],
+    trust: bytes,
+    *,
+    passphrase: Passphrase,
+    limits: KdfLimits,
+    random: RandomBytes,
+) -> Verified[Trust]:
+    """Puts a new home in place, whole. Raises HomeExists, HomeRefused, MediaError."""
+    require_no_home(path)
+    verified = pin(trust)
+    with _staged(path, random) as staged:
+        home = Home(staged)
+        home.keys.mkdir(mode=0o700)
+        for key in keys:
+            write_key(home.keys, seal(key, passphrase, random=random, limits=limits))
+        write_document(home.trust_file, trust)
+        Memory.create(home.database).close()
+    return verified
+
+
+def require_no_home(path: Path) -> None:
+    """Raises HomeExists if anything but an empty folder is there."""
+    try:
+        taken = next(path.iterdir(), None) is not None
+    except FileNotFoundError:
+        taken = False
+    except OSError as error:
+        raise HomeExists("There is something other than an empty folder here.", where=shown(str(path))) from error
+    if taken:
+        raise HomeExists("This folder is not empty, and no home is made over another.", where=shown(str(path)))
+
+
+@contextlib.contextmanager
+def _staged(path: Path, random: RandomBytes) -> Iterator[Path]:
+    """A folder beside `path`, which is given that name when the block ends well and is gone when it does not."""
+    target = path.resolve()
+    staged = target.parent / f".{target.name}.{random(6).hex()}"
+    where = shown(str(path))
+    try:
+        staged.mkdir(mode=0o700)
+    except OSError as error:
+        raise HomeRefused(
+            f"No folder can be made here: {error.strerror}.",
+            where=where,
+            remedy="Name a home in a folder that is there and that you may write to.",
+        ) from error
+    try:
+        yield staged
+        _flush_folder(staged)
+        # Takes the place of an empty folder, and fails on any other: two inits at once cannot both succeed.
+        staged.rename(target)
+        _flush_folder(target.parent)
+    except OSError as error:
+        raise HomeRefused(
+            f"The home cannot be put in place: {error.strerror}.",
+            where=where,
+            remedy="Name a home that is not there yet and is not itself a mounted volume.",
+        ) from error
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+
+
+def _flush_folder(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,221 @@
+"""What the desk does, each act from beginning to end: remember, then let the file go.
+
+Promise: memory first. A document is committed to vendor.db, together with all that it rests on, before the first byte
+of its file is written; so no document is ever out in the world that the vendor does not know. The price is that a file
+may be lost on its way out, through a full medium or a power cut: the same command, given again, then writes the same
+bytes (a licence within RETRY_WINDOW, because its dates were counted from when it was issued). Keys are opened before
+the memory is locked, and the time is an argument.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from licensing.algorithms import digest
+from licensing.config_header import ConfigHeader
+from licensing.document import Verified
+from licensing.envelope import sign, to_json
+from licensing.licence import open_licence
+from licensing.receipt import Receipt, open_receipt
+from licensing.site_request import open_site_request
+from licensing.trust import Trust
+from licensing.vendor import issue
+from licensing.vendor.authenticate import claimed_site
+from licensing.vendor.errors import SiteUnknown
+from licensing.vendor.findings import Chain, Outcome
+from licensing.vendor.home import Home
+from licensing.vendor.keyring import RandomBytes, VendorKey
+from licensing.vendor.memory import Issued, KeptReceipt, Memory
+from licensing.vendor.passphrase import Passphrase
+from licensing.vendor.reconcile import reconcile
+from licensing.vendor.sign import sign_config, with_head
+from media.errors import AlreadyThere
+from media.reader import LIMITS, read_document
+from media.shown import shown
+from media.writer import write_document
+
+RETRY_WINDOW: Final = timedelta(hours=24)
+
+AskPassphrase = Callable[[], Passphrase]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A document in memory and on the medium."""
+
+    name: str
+    serial: int
+    file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """The outcome over the files given, and the receipts that cover what is accepted of them."""
+
+    outcome: Outcome
+    receipts: tuple[tuple[KeptReceipt, Path], ...]
+
+
+def issue_licence(
+    home: Home,
+    request_file: Path,
+    terms: issue.Terms,
+    out: Path,
+    *,
+    re_enrol: bool,
+    passphrase: AskPassphrase,
+    now: datetime,
+    random: RandomBytes,
+) -> Delivered:
+    """Issues the next licence of the site whose request this is, and enrols the site where it is new."""
+    document = read_document(request_file, limit=LIMITS["site-request"])
+    request = open_site_request(document)
+    site, epoch = request.claims.site, request.claims.epoch
+    trust = home.trust().claims
+    order = terms.digest_for(request)
+    with home.memory() as memory:
+        signers = home.signers(trust, "licence", passphrase())
+        with memory.transaction():
+            known = memory.current_enrolment(site)
+            if issue.require_enrollable(
+                request.claims,
+                current=None if known is None else (known.key, known.epoch),
+                owners=memory.owners_of(request.claims.key.key.keyid),
+                re_enrol=re_enrol,
+            ):
+                memory.enrol(request, document, now)
+            last = memory.last_licence(site)
+            if last is not None and _left_undelivered(last, order) and now - last.at <= RETRY_WINDOW:
+                issued, name = last, open_licence(last.document, trust).claims.licence
+            else:
+                serial = last.serial + 1 if last else 1
+                claims = issue.build(terms, request.claims, serial=serial, now=now, random=random)
+                name = claims.licence
+                issue.require_free_id(name, site, memory.licence_holders(name))
+                _require_free(out)
+                signed, verified = issue.sign_licence(claims, signers, trust)
+                issued = Issued(site, serial, order, signed, now, delivered=False)
+                memory.record_licence(issued, licence=name, epoch=epoch, digest=verified.digest)
+        _deliver(memory, "licence", issued, out)
+    return Delivered(name, issued.serial, out)
+
+
+def sign_config_for(
+    home: Home, file: Path, site: str, out: Path, *, passphrase: AskPassphrase, now: datetime
+) -> Delivered:
+    """Signs the next config of a site that was enrolled before."""
+    text = read_document(file, limit=LIMITS["config"])
+    trust = home.trust().claims
+    order = digest(text)
+    with home.memory() as memory:
+        signers = home.signers(trust, "config", passphrase())
+        with memory.transaction():
+            if memory.current_enrolment(site) is None:
+                raise SiteUnknown(f"No site {shown(site)!r} was ever enrolled.")
+            last = memory.last_config(site)
+            if last is not None and _left_undelivered(last, order):
+                issued = last
+            else:
+                serial = last.serial + 1 if last else 1
+                body = with_head(text, file=shown(str(file)), site=site, serial=serial, now=now)
+                _require_free(out)
+                signed, verified = sign_config(body, signers, trust)
+                issued = Issued(site, serial, order, signed, now, delivered=False)
+                memory.record_config(issued, digest=verified.digest)
+        _deliver(memory, ConfigHeader.KIND, issued, out)
+    return Delivered(site, issued.serial, out)
+
+
+def reconcile_usage(
+    home: Home, files: Sequence[Path], receipts: Path, *, passphrase: AskPassphrase, now: datetime
+) -> Reconciled:
+    """Takes usage files in, and writes a receipt for each site and epoch that has something accepted among them.
+
+    What was accepted and its receipt are one transaction. If a receipt cannot be written afterwards, the files stay
+    accepted, and the same command writes the same receipt again.
+    """
+    documents = [read_document(file, limit=LIMITS["usage"]) for file in files]
+    trust = home.trust().claims
+    with home.memory() as memory:
+        signers = home.signers(trust, "receipt", passphrase())
+        with memory.transaction():
+            views = {
+                site: view
+                for site in {claimed_site(document) for document in documents}
+                if site is not None and (view := memory.site_view(site)) is not None
+            }
+            outcome = reconcile(documents, views, everybody=memory.keys_of_all_sites(), now=now)
+            for taken in outcome.taken:
+                memory.keep_accepted(taken, now)
+            for kept in outcome.evidence:
+                memory.keep_evidence(kept, now)
+            for chain in outcome.grown:
+                _issue_receipt(memory, chain, signers, trust, now)
+            covered = dict.fromkeys(each.enrolment for each in outcome.findings if each.good)
+            due = [memory.latest_receipt(enrolment) for enrolment in covered if enrolment is not None]
+    written: list[tuple[KeptReceipt, Path]] = []
+    for receipt in due:
+        if receipt is not None:
+            path = receipts / receipt_name(receipt)
+            write_document(path, receipt.document)
+            written.append((receipt, path))
+    return Reconciled(outcome, tuple(written))
+
+
+def receipt_name(receipt: KeptReceipt) -> str:
+    """The numbers of a later epoch begin at one again; its files say so, and no two receipts share a name."""
+    epoch = f"-e{receipt.epoch}" if receipt.epoch > 1 else ""
+    return f"receipt-{receipt.site}{epoch}-{receipt.seq}.signed.json"
+
+
+def _issue_receipt(
+    memory: Memory, chain: Chain, signers: Sequence[VendorKey], trust: Trust, now: datetime
+) -> Verified[Receipt]:
+    head, head_digest = chain.head, chain.head_digest
+    if head is None or head_digest is None:
+        raise ValueError("a chain that grew has a head")
+    claims = Receipt(
+        schema_version=1,
+        serial=memory.last_receipt_serial(chain.site) + 1,
+        issued_at=now,
+        site=chain.site,
+        epoch=chain.epoch,
+        licence=head.licence,
+        seq=head.seq,
+        head=head_digest,
+        accepted_until=head.period.end,
+    )
+    document = to_json(sign(Receipt.payload_type(), claims.to_bytes(), signers))
+    verified = open_receipt(document, trust, site=chain.site, epoch=chain.epoch)
+    memory.record_receipt(
+        site=chain.site,
+        serial=claims.serial,
+        enrolment=chain.enrolment,
+        seq=head.seq,
+        head=head_digest,
+        digest=verified.digest,
+        document=document,
+        at=now,
+    )
+    return verified
+
+
+def _left_undelivered(last: Issued, order: str) -> bool:
+    return not last.delivered and last.order == order
+
+
+def _require_free(out: Path) -> None:
+    """Said before anything is recorded: the writer would refuse it later, with a serial already used up."""
+    if os.path.lexists(out):
+        raise AlreadyThere("There is a file of this name already.", where=shown(str(out)))
+
+
+def _deliver(memory: Memory, kind: str, issued: Issued, out: Path) -> None:
+    write_document(out, issued.document)
+    with memory.transaction():
+        memory.mark_delivered(kind, issued.site, issued.serial)

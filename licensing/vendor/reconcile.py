@@ -1,0 +1,176 @@
+"""Whether usage files that a site carried here are to be believed, and what to keep of those that are not.
+
+Promise: pure. Given what the vendor remembers of the sites and the bytes of the files, `reconcile` answers with one
+verdict a file, whatever the order in which the files were given. A file is accepted only when everything holds: the
+signature of the site's own key for the epoch that it claims, the next number, the digest of the file before it, the
+period that follows on, the registers, the deltas, the tree, and licences that were issued to that site. The claim in
+the body finds the site; the site's key decides. A number that the site's key has signed twice with other bytes is a
+fork, and the vendor does not choose between its ends.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from pydantic import ValidationError
+
+from licensing.algorithms import PublicKey
+from licensing.document import format_time
+from licensing.usage import COUNT_FIELDS, Counts, Usage, faults_between, faults_within
+from licensing.vendor.authenticate import Genuine, authenticate
+from licensing.vendor.findings import Chain, Evidence, Finding, Outcome, SiteView, Taken, Verdict
+from media.shown import shown
+
+
+def reconcile(
+    files: Sequence[bytes],
+    views: Mapping[str, SiteView],
+    *,
+    everybody: Iterable[tuple[str, PublicKey]],
+    now: datetime,
+) -> Outcome:
+    """The verdict on each of these files, given the views of the sites that they claim to be from.
+
+    `everybody` are the keys of all sites, to recognise a file that one site signed in another's name.
+    """
+    owners = {key.keyid: (site, key) for site, key in everybody}
+    findings: dict[int, Finding] = {}
+    evidence: list[Evidence] = []
+    genuine: list[Genuine] = []
+    for place, data in enumerate(files):
+        found = authenticate(place, data, views, owners)
+        if isinstance(found, Genuine):
+            genuine.append(found)
+        else:
+            findings[place], kept = found
+            evidence.extend(kept)
+
+    chains = {each.chain.enrolment: each.chain for each in genuine}
+    contested = _contested(genuine)
+    taken: list[Taken] = []
+    for each in sorted(genuine, key=lambda each: (each.usage.site, each.usage.epoch, each.usage.seq, each.place)):
+        chain = chains[each.chain.enrolment]
+        finding = _judge(chain, views[chain.site], each, contested=contested, now=now)
+        findings[each.place] = finding
+        if finding.verdict is Verdict.ACCEPTED:
+            chains[chain.enrolment] = chain.followed_by(each.usage, each.digest)
+            taken.append(Taken(chain.enrolment, each.usage, each.digest, each.document))
+        elif not finding.good and finding.verdict is not Verdict.GAP:
+            evidence.append(
+                Evidence(
+                    chain.site,
+                    chain.epoch,
+                    each.usage.seq,
+                    each.digest,
+                    finding.verdict,
+                    finding.evidence,
+                    each.document,
+                )
+            )
+    grown = tuple(chains[number] for number in dict.fromkeys(each.enrolment for each in taken))
+    return Outcome(tuple(findings[place] for place in range(len(files))), tuple(taken), tuple(evidence), grown)
+
+
+def _contested(genuine: Iterable[Genuine]) -> frozenset[tuple[int, int]]:
+    """The (enrolment, seq) that come with two different contents, neither of which was accepted before."""
+    contents: dict[tuple[int, int], set[str]] = defaultdict(set)
+    for each in genuine:
+        if each.usage.seq not in each.chain.accepted:
+            contents[each.chain.enrolment, each.usage.seq].add(each.digest)
+    return frozenset(place for place, digests in contents.items() if len(digests) > 1)
+
+
+def _judge(
+    chain: Chain, view: SiteView, file: Genuine, *, contested: frozenset[tuple[int, int]], now: datetime
+) -> Finding:
+    """The verdict on a genuine file, against the chain as it stands after the files before it."""
+    usage = file.usage
+
+    def finding(verdict: Verdict, evidence: str) -> Finding:
+        return Finding(verdict, evidence, usage.site, usage.seq, chain.enrolment)
+
+    known = chain.accepted.get(usage.seq)
+    if known == file.digest:
+        return finding(Verdict.ALREADY_ACCEPTED, f"File {usage.seq} was accepted before with the same content.")
+    if known is not None:
+        return finding(
+            Verdict.FORK,
+            f"File {usage.seq} was accepted before with other content ({known[:19]}…); this one is "
+            f"{file.digest[:19]}…: the site's state was restored or copied.",
+        )
+    if chain.superseded:
+        return finding(
+            Verdict.UNKNOWN_KEY, f"It was signed by a key that the site has since replaced in epoch {usage.epoch}."
+        )
+    if (chain.enrolment, usage.seq) in contested:
+        return finding(
+            Verdict.FORK,
+            f"File {usage.seq} came twice with different contents, both signed by the site; neither is accepted.",
+        )
+    if usage.seq > chain.last + 1:
+        return finding(Verdict.GAP, _missing(chain.last + 1, usage.seq - 1))
+    if usage.previous != chain.head_digest:
+        return finding(
+            Verdict.FORK,
+            f"It follows {_short(usage.previous)}; file {chain.last}, as it was accepted, is "
+            f"{_short(chain.head_digest)}: the site's state was restored or copied.",
+        )
+    faults = _faults(chain.head, usage)
+    if faults and _a_register_fell(chain.head, usage):
+        return finding(Verdict.REGISTER_FELL, _sentence(faults))
+    if faults:
+        return finding(Verdict.INCONSISTENT, _sentence(faults))
+    if (unknown := _unknown_licence(view, usage)) is not None:
+        return finding(Verdict.LICENCE_UNKNOWN, unknown)
+    early = f", though its period ends after {format_time(now)}, the time here" if usage.period.end > now else ""
+    return finding(Verdict.ACCEPTED, f"File {usage.seq} follows on and adds up{early}.")
+
+
+def _missing(first: int, last: int) -> str:
+    which = f"file {first} is" if first == last else f"files {first} to {last} are"
+    return f"Before it, {which} missing or refused."
+
+
+def _faults(before: Usage | None, usage: Usage) -> tuple[str, ...]:
+    try:
+        return (*faults_between(before, usage), *faults_within(usage))
+    except ValidationError:
+        # Every count is within bounds by itself, and sums of counts are held to the same bound.
+        return ("the counts add up to more than any count may be",)
+
+
+def _a_register_fell(before: Usage | None, usage: Usage) -> bool:
+    """Which code a fault in the registers has; that there is one, `faults_between` has said."""
+    return before is not None and any(
+        getattr(usage.registers.get(name, Counts()), member) < getattr(counts, member)
+        for name, counts in before.registers.items()
+        for member in COUNT_FIELDS
+    )
+
+
+def _unknown_licence(view: SiteView, usage: Usage) -> str | None:
+    """An admission must name a licence for this very epoch: any other would not have let a call through. The licence
+    that the body names as installed may be left over from an earlier epoch."""
+    issued = {serial for _, serial, epoch in view.licences if epoch == usage.epoch}
+    for admission in usage.admissions:
+        if admission.licence_serial not in issued:
+            return (
+                f"{admission.requests} calls were admitted under licence serial {admission.licence_serial}, which was "
+                f"never issued to this site in epoch {usage.epoch}."
+            )
+    if usage.licence is not None and all(
+        (usage.licence, usage.licence_serial) != (licence, serial) for licence, serial, _ in view.licences
+    ):
+        return f"It names licence {usage.licence} with serial {usage.licence_serial}, never issued to this site."
+    return None
+
+
+def _sentence(faults: Sequence[str]) -> str:
+    text = "; ".join(faults)
+    return shown(text[:1].upper() + text[1:] + ".", 400)
+
+
+def _short(of: str | None) -> str:
+    return f"{of[:19]}…" if of else "nothing"
