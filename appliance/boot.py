@@ -14,7 +14,6 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 
 from litestar import Litestar
 
@@ -23,12 +22,10 @@ from appliance.config.secrets import host_secrets
 from appliance.gateway.endpoints import endpoints
 from appliance.gateway.upstream import open_client
 from appliance.gateway.worker import Worker
-from appliance.host_process import die_with_parent
+from appliance.host_process import boot_id, die_with_parent
 from appliance.ledger.journal import Journal
 from appliance.settings import SETTINGS_VARIABLE, Settings
 from appliance.state.site import open_site
-
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def build_app() -> Litestar:
@@ -66,7 +63,9 @@ def open_worker(settings: Settings) -> Worker:
         site=site,
         secrets=host_secrets(os.environ, settings.secrets_dir),
         journal=Journal(site.journal_folder, f"{now.strftime('%Y%m%dT%H%M%S')}-{tag}"),
-        window=RateWindow(settings.state_dir / "rate-window", rpm=None, boot_id=_BOOT_ID.read_bytes()),
+        window=RateWindow(
+            settings.state_dir / "rate-window", rpm=None, boot_id=bytes.fromhex(boot_id().replace("-", ""))
+        ),
         client=open_client(),
         tag=tag,
         clock=lambda: datetime.now(UTC),

@@ -1,12 +1,19 @@
-"""Two facts of Linux processes that the appliance's processes rely on."""
+"""Facts of Linux that the appliance's processes rely on."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import signal
+from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+def boot_id() -> str:
+    """Names this boot of the host: another one after each reboot."""
+    return _BOOT_ID.read_text(encoding="ascii").strip()
 
 
 def die_with_parent(how: signal.Signals = signal.SIGKILL) -> None:

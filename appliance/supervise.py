@@ -26,6 +26,7 @@ from types import FrameType
 from appliance.config.secrets import host_secrets
 from appliance.errors import GatewayFailed, PortTaken
 from appliance.gateway.snapshot import take_snapshot
+from appliance.host_process import boot_id
 from appliance.ledger.store import take_in
 from appliance.operations.usage import seal_due
 from appliance.settings import SETTINGS_VARIABLE, Settings
@@ -33,7 +34,7 @@ from appliance.state.database import transaction
 from appliance.state.serving import ServingLock
 from appliance.state.site import Site, open_site
 from appliance.state.standing import judge_site
-from licensing.clock import Look, observe, observe_start, step_between
+from licensing.clock import Look, observe, step_between
 from licensing.document import format_time
 from licensing.errors import Refusal
 from licensing.standing import Standing
@@ -90,7 +91,7 @@ def serve(settings: Settings, *, on_ready: Callable[[Site, Standing], None]) -> 
 
 def check_may_serve(site: Site, settings: Settings) -> Standing:
     """Where the site stands, if it may serve at all. Raises the refusal that callers would meet."""
-    site.raise_time_floor(lambda floor: observe_start(floor, _now()))
+    site.observe_boot(boot_id(), _now())
     snapshot = take_snapshot(site, host_secrets(os.environ, settings.secrets_dir), _now())
     if snapshot.refusal is not None:
         raise snapshot.refusal

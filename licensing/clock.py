@@ -1,7 +1,7 @@
 """Time without an authority: a floor below which no clock is believed, and how fast it may rise.
 
 Promise: the floor never falls. A verified document's date of issue raises it at once (the vendor vouches for it). The
-host's own clock raises it only as fast as observed uptime allows, plus BOOT_ALLOWANCE once per start, so that a clock
+host's own clock raises it only as fast as observed uptime allows, plus BOOT_ALLOWANCE once per boot, so that a clock
 set to 2099 for an hour moves the floor by about an hour and not by decades. Reads no clock: times are arguments.
 """
 
@@ -10,8 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-BOOT_ALLOWANCE = timedelta(days=2)
-"""What one start may add to the floor for time spent powered off. Longer gaps are made up by documents or uptime."""
+BOOT_ALLOWANCE = timedelta(minutes=4)
+"""What one boot may add to the floor for time spent powered off; less than the usual tolerance of a licence, so that a
+host that boots once with a clock gone wild is trusted again as soon as it is set right. Longer gaps are made up by the
+dates of documents and by uptime."""
 
 STEP_LIMIT = timedelta(seconds=30)
 """Wall time running away from the monotonic clock by more than this between two looks is recorded as a step."""
@@ -46,8 +48,8 @@ def witness(floor: TimeFloor, moment: datetime, source: str) -> TimeFloor:
     return TimeFloor(moment, source) if moment > floor.at else floor
 
 
-def observe_start(floor: TimeFloor, wall: datetime) -> TimeFloor:
-    """Raises the floor by the host's clock at a start: by BOOT_ALLOWANCE at most, for the time spent powered off."""
+def observe_boot(floor: TimeFloor, wall: datetime) -> TimeFloor:
+    """Raises the floor by the host's clock at a boot: by BOOT_ALLOWANCE at most, for the time spent powered off."""
     return _raise_by(floor, wall, BOOT_ALLOWANCE)
 
 

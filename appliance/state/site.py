@@ -17,7 +17,7 @@ from appliance.errors import AlreadyInitialised, NotInitialised, StateDamaged, S
 from appliance.state.board import Board
 from appliance.state.database import open_database, transaction
 from appliance.state.site_key import SiteKey, create_site_key, load_site_key
-from licensing.clock import Step, TimeFloor, witness
+from licensing.clock import Step, TimeFloor, observe_boot, witness
 from licensing.document import Verified, format_time, parse_time
 from licensing.errors import Refusal
 from licensing.licence import Licence, open_licence
@@ -130,10 +130,15 @@ class Site:
                 return after
         return before
 
+    def observe_boot(self, boot_id: str, wall: datetime) -> None:
+        """Grants the boot allowance, once per boot of the host: restarting the gateway earns nothing."""
+        with transaction(self.database) as db:
+            if db.execute("SELECT boot_id FROM time_floor").fetchone()["boot_id"] != boot_id:
+                self._store_floor(observe_boot(self.time_floor(), wall))
+                db.execute("UPDATE time_floor SET boot_id = ?", (boot_id,))
+
     def _store_floor(self, floor: TimeFloor) -> None:
-        self.database.execute(
-            "INSERT OR REPLACE INTO time_floor VALUES (1, ?, ?)", (format_time(floor.at), floor.source)
-        )
+        self.database.execute("UPDATE time_floor SET at = ?, source = ?", (format_time(floor.at), floor.source))
 
     def record_step(self, step: Step) -> None:
         with transaction(self.database) as db:
@@ -171,7 +176,7 @@ def create_site(
             (pinned.key_epoch, pinned.digest, trust, format_time(now)),
         )
         db.execute("INSERT INTO in_force VALUES ('root', ?, 1, ?)", (pinned.key_epoch, pinned.digest))
-        db.execute("INSERT INTO time_floor VALUES (1, ?, ?)", (format_time(floor.at), floor.source))
+        db.execute("INSERT INTO time_floor (only, at, source) VALUES (1, ?, ?)", (format_time(floor.at), floor.source))
     connection.close()
     return open_site(folder)
 

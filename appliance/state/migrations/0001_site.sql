@@ -31,7 +31,8 @@ CREATE TABLE in_force (
 CREATE TABLE time_floor (
     only INTEGER PRIMARY KEY CHECK (only = 1),
     at TEXT NOT NULL,
-    source TEXT NOT NULL
+    source TEXT NOT NULL,
+    boot_id TEXT NOT NULL DEFAULT ''
 );
 
 CREATE TABLE clock_steps (at TEXT NOT NULL, seconds INTEGER NOT NULL);
