@@ -13,7 +13,6 @@ import logging
 import os
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
@@ -30,7 +29,7 @@ from appliance.host_process import boot_id
 from appliance.ledger.store import take_in
 from appliance.operations.usage import seal_due
 from appliance.settings import SETTINGS_VARIABLE, Settings
-from appliance.state.database import transaction
+from appliance.state.database import DatabaseFault, transaction
 from appliance.state.serving import ServingLock
 from appliance.state.site import Site, open_site
 from appliance.state.standing import judge_site
@@ -112,7 +111,7 @@ def _keep_books(site: Site, gateway: subprocess.Popen[bytes], standing: Standing
                 before = _observe_clock(site, before)
                 standing = _judge(site, standing)
                 seal_due(site, _now())
-        except (sqlite3.Error, OSError, Refusal):
+        except (DatabaseFault, OSError, Refusal):
             # The journal keeps every entry until it can be taken in; serving goes on, and so does trying.
             log.exception("the books could not be kept; trying again")
 

@@ -7,7 +7,7 @@ set to 2099 for an hour moves the floor by about an hour and not by decades. Rea
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 BOOT_ALLOWANCE = timedelta(minutes=4)
@@ -59,9 +59,8 @@ def observe(floor: TimeFloor, before: Look, now: Look) -> TimeFloor:
 
 
 def _raise_by(floor: TimeFloor, wall: datetime, at_most: timedelta) -> TimeFloor:
-    if wall <= floor.at:
-        return floor
-    return replace(floor, at=min(wall, floor.at + at_most), source="this host's clock")
+    at = min(wall, floor.at + at_most)
+    return TimeFloor(at, "this host's clock") if at > floor.at else floor
 
 
 def step_between(before: Look, now: Look) -> Step | None:

@@ -19,7 +19,7 @@ class ConfigHeader(Body):
     KIND: ClassVar[str] = "config"
 
     kind: Literal["config"] = "config"
-    serial: int = Field(ge=1)
+    serial: int = Field(ge=1, le=2**62)
     site: SiteId
 
 

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidat
 
 from licensing.envelope import VerifiedBody
 from licensing.errors import Malformed, WrongKind
+from licensing.shown import shown
 from licensing.strict_json import canonical, load_object
 
 PAYLOAD_TYPES = MappingProxyType(
@@ -40,7 +41,10 @@ def parse_time(text: object) -> datetime:
         return text
     if not isinstance(text, str) or not _RFC3339_Z.fullmatch(text):
         raise ValueError("a time must look like 2026-01-31T12:00:00Z")
-    moment = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    try:
+        moment = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        raise ValueError("a time must be a date and hour that exist") from None
     if not _YEARS[0] <= moment.year < _YEARS[1]:
         raise ValueError(f"a time must lie between the years {_YEARS[0]} and {_YEARS[1]}")
     return moment
@@ -123,12 +127,15 @@ class Body(Claims):
             return cls.model_validate_json(canonical(members))
         except ValidationError as exc:
             raise Malformed(f"The {cls.KIND} is not well-formed: {first_fault(exc)}.") from exc
+        except (RecursionError, TypeError, ValueError) as exc:
+            raise Malformed(f"The {cls.KIND} holds something that no {cls.KIND} has.") from exc
 
 
 def first_fault(error: ValidationError) -> str:
     """One fault of a pydantic report, as 'member: what is wrong', without the offending value."""
     fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    place = ".".join(str(part) for part in fault["loc"])
+    # The names of members are the sender's, who may be nobody we know.
+    place = shown(".".join(str(part) for part in fault["loc"]))
     message = fault["msg"].removeprefix("Value error, ")
     return f"{place}: {message}" if place else message
 

@@ -1,6 +1,6 @@
-"""The editions, in one table: the caps that come with each, and the features that each unlocks.
+"""The editions, in one table: the caps that come with each where a licence states none of its own.
 
-An add-on unlocks its feature in any edition. A cap of None is unlimited.
+A cap of None is unlimited. An add-on unlocks what it is named for in any edition.
 """
 
 from __future__ import annotations

@@ -10,8 +10,9 @@ the HTTP API and the console render the same four fields: a stable code, a sente
         ├── SignatureRefused     11  the signatures do not carry the threshold
         ├── WrongKind            12  a document of another kind or schema
         ├── WrongAudience        13  meant for another site, epoch or licence
-        ├── SerialRefused        14  older than, or in conflict with, what was already accepted
-        └── AlgorithmUnknown     15  a signature scheme or digest that this release does not have
+        ├── SerialRefused        14  older than what was already accepted
+        ├── AlgorithmUnknown     15  a signature scheme or digest that this release does not have
+        └── SerialConflict       16  the same serial as what was already accepted, with other content
 
 Exit codes: 0 done, 1 unexpected fault, 2 wrong use of the command, 10-19 documents, 20-39 rungs of the licence ladder
 (see standing.py), 40-49 this host and its state, 50-59 media, 60-69 configuration, 70-79 access, 80-89 usage.
@@ -89,7 +90,7 @@ class WrongAudience(LicensingError):
 
 
 class SerialRefused(LicensingError):
-    """Older than what was already accepted, or the same serial with other bytes."""
+    """Older than what was already accepted."""
 
     code = "serial_refused"
     exit_code = 14
@@ -102,3 +103,13 @@ class AlgorithmUnknown(LicensingError):
     code = "algorithm_unknown"
     exit_code = 15
     default_remedy = "Upgrade the appliance, or ask the sender to sign with an algorithm that it knows."
+
+
+class SerialConflict(LicensingError):
+    """Two different documents carry the same serial: one of them should not exist."""
+
+    code = "serial_conflict"
+    exit_code = 16
+    default_remedy = (
+        "Keep both files and call the vendor: a key may have been misused. The document in force stays in force."
+    )

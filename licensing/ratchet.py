@@ -9,17 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from licensing.errors import LicensingError, SerialRefused
-
-
-class SerialConflict(LicensingError):
-    """Two different documents carry the same serial: one of them should not exist."""
-
-    code = "serial_conflict"
-    exit_code = 16
-    default_remedy = (
-        "Keep both files and call the vendor: a key may have been misused. The document in force stays in force."
-    )
+from licensing.errors import SerialConflict, SerialRefused
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,22 @@ learns from the person who hands the file over.
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from licensing.document import Body, KeyBytes, Name, SiteId, Verified
 from licensing.envelope import VerifiedBody, parse, verify
 from licensing.trust import KeyRecord
+
+
+def _has_32_bytes(key: bytes) -> bytes:
+    if len(key) != 32:
+        raise ValueError("an X25519 key has 32 bytes")
+    return key
+
+
+X25519Bytes = Annotated[KeyBytes, AfterValidator(_has_32_bytes)]
 
 
 class SiteRequest(Body):
@@ -25,7 +34,7 @@ class SiteRequest(Body):
     name: Name
     epoch: int = Field(ge=1)
     key: KeyRecord
-    sealing_key: KeyBytes = Field(min_length=32, max_length=32)
+    sealing_key: X25519Bytes
     product_version: Name
 
 

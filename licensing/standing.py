@@ -19,7 +19,6 @@ from licensing.licence import Licence
 from licensing.trust import Trust
 
 EXPIRING_DAYS = 30
-DEFAULT_TOLERANCE = timedelta(seconds=300)
 
 
 class Rung(StrEnum):
@@ -66,7 +65,7 @@ TERMS: Mapping[Rung, Terms] = MappingProxyType(
             False, False, 503, 27, "Set this host's clock to the true time, then run: ao status."
         ),
         Rung.USAGE_OVERDUE: Terms(
-            False, True, 403, 28, "Run ao usage export, carry the files to the vendor, import the receipt."
+            False, False, 403, 28, "Run ao usage export, carry the files to the vendor, import the receipt."
         ),
         Rung.MISSING: Terms(False, False, 503, 20, "Import a licence: ao licence import FILE."),
         Rung.UNREADABLE: Terms(False, False, 503, 21, "Import the licence again from the vendor's file."),

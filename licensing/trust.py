@@ -50,7 +50,7 @@ class Trust(Body):
     KIND: ClassVar[str] = "trust"
 
     kind: Literal["trust"] = "trust"
-    serial: int = Field(ge=1)
+    serial: int = Field(ge=1, le=2**62)
     vendor: Name
     keys: dict[KeyId, KeyRecord]
     roles: dict[RoleName, RoleRecord]
@@ -112,7 +112,22 @@ def advance(current: Trust, data: bytes) -> Verified[Trust]:
             f"Trust version {current.serial} is in force; version {current.serial + 1} must come next, "
             f"and this is version {successor.serial}."
         )
+    _check_epochs(current, successor)
     return Verified(successor, verified.digest, verified.signers, "root", successor.key_epoch("root"))
+
+
+def _check_epochs(current: Trust, successor: Trust) -> None:
+    """A key epoch never falls, and rises with every change of a role's keys: that is what starts its ratchet anew."""
+    for name, role in successor.roles.items():
+        before = current.roles.get(name)
+        if before is None:
+            continue
+        changed = set(role.keys) != set(before.keys)
+        if role.epoch < before.epoch or (changed and role.epoch == before.epoch):
+            raise SerialRefused(
+                f"Role {name} has key epoch {role.epoch} after {before.epoch}; "
+                "it must never fall, and rise when the role's keys change."
+            )
 
 
 def _self_signed(envelope: Envelope) -> tuple[Trust, VerifiedBody]:

@@ -20,7 +20,7 @@ from licensing.licence import LicenceId
 from licensing.merkle import root_of
 from licensing.strict_json import canonical
 
-Label = Annotated[str, Field(min_length=1, max_length=128)]
+Label = Name
 SIGNED_COUNT = Annotated[int, Field(ge=-(2**62), le=2**62)]
 
 

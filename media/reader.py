@@ -19,8 +19,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from licensing.shown import shown
 from media.errors import MediaError, NotARegularFile, NotFound, TooLarge, Unreadable
-from media.shown import shown
 
 _KIB: Final = 1024
 _MIB: Final = 1024 * _KIB

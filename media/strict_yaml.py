@@ -23,8 +23,8 @@ from typing import Any, Final
 
 import yaml
 
+from licensing.shown import shown
 from media.errors import YamlRefused
-from media.shown import shown
 from media.yaml_builder import Builder
 from media.yaml_document import Document, Limits, NodePath, Position, Value
 

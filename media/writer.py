@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from licensing.shown import shown
 from media.errors import (
     AlreadyThere,
     MediaError,
@@ -33,7 +34,6 @@ from media.errors import (
 )
 from media.reader import read_at
 from media.rename import rename_new
-from media.shown import shown
 
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC

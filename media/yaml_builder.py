@@ -14,8 +14,8 @@ from typing import Final
 
 import yaml
 
+from licensing.shown import shown
 from media.errors import YamlRefused
-from media.shown import shown
 from media.yaml_document import Document, Limits, NodePath, Position, Value
 
 # Reachable only as an escape between double quotes: raw ones are refused with the text.

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from media.shown import shown
+from licensing.shown import shown
 
 Value: TypeAlias = "dict[str, Value] | list[Value] | str | int | float | bool | None"
 NodePath: TypeAlias = tuple[str | int, ...]

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from appliance.errors import KeyRefused, KeyUnknown
-from appliance.state.database import transaction
+from appliance.state.database import Connection, Row, transaction
 from licensing.document import format_time, parse_time
 
 KEY_PREFIX = "ao-"
@@ -59,7 +58,7 @@ def hash_of(secret: bytes, hash_key: bytes) -> bytes:
 
 
 def create_key(
-    database: sqlite3.Connection,
+    database: Connection,
     *,
     hash_key: bytes,
     name: str,
@@ -99,17 +98,17 @@ def create_key(
     return NewKey(key, secret)
 
 
-def list_keys(database: sqlite3.Connection) -> list[ApiKey]:
+def list_keys(database: Connection) -> list[ApiKey]:
     rows = database.execute("SELECT * FROM api_keys ORDER BY created_at, id").fetchall()
     return [_key_in(row) for row in rows]
 
 
-def keys_by_hash(database: sqlite3.Connection) -> Mapping[bytes, ApiKey]:
+def keys_by_hash(database: Connection) -> Mapping[bytes, ApiKey]:
     """Every key, by its keyed hash: what a worker looks callers up in."""
     return {bytes(row["hash"]): _key_in(row) for row in database.execute("SELECT * FROM api_keys")}
 
 
-def revoke_key(database: sqlite3.Connection, name_or_id: str, now: datetime) -> tuple[ApiKey, bool]:
+def revoke_key(database: Connection, name_or_id: str, now: datetime) -> tuple[ApiKey, bool]:
     """Revokes the key of that id, prefix or (unambiguous) name for good. Raises KeyUnknown, KeyRefused.
 
     The second member says whether anything changed: revoking twice is harmless.
@@ -131,7 +130,7 @@ def revoke_key(database: sqlite3.Connection, name_or_id: str, now: datetime) -> 
     return _key_in(row), bool(live)
 
 
-def _key_in(row: sqlite3.Row) -> ApiKey:
+def _key_in(row: Row) -> ApiKey:
     return ApiKey(
         row["id"],
         row["prefix"],

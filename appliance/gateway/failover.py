@@ -13,7 +13,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
-from pyreqwest.client import Client
 
 from appliance.gateway.errors import (
     GatewayRefusal,
@@ -26,7 +25,7 @@ from appliance.gateway.errors import (
 from appliance.gateway.exchange import Exchange
 from appliance.gateway.snapshot import Route
 from appliance.gateway.stream import usage_in
-from appliance.gateway.upstream import send
+from appliance.gateway.upstream import UpstreamClient, send
 from appliance.providers.call import Call, Reply
 
 log = logging.getLogger("ao.gateway")
@@ -52,7 +51,7 @@ class Streaming:
     rest: AsyncIterator[bytes]
 
 
-async def first_answer(client: Client, exchange: Exchange, routes: tuple[Route, ...]) -> Whole | Streaming:
+async def first_answer(client: UpstreamClient, exchange: Exchange, routes: tuple[Route, ...]) -> Whole | Streaming:
     """The first good answer. Raises the last deployment's GatewayRefusal when there is none."""
     last: GatewayRefusal = UpstreamDown("No deployment of this model answered.")
     for route in routes:
@@ -66,7 +65,7 @@ async def first_answer(client: Client, exchange: Exchange, routes: tuple[Route, 
     raise last
 
 
-async def _answer_of(client: Client, exchange: Exchange, route: Route) -> Whole | Streaming:
+async def _answer_of(client: UpstreamClient, exchange: Exchange, route: Route) -> Whole | Streaming:
     call = exchange.call
     reply = await _open(client, call, route)
     kept_open = False
@@ -91,7 +90,7 @@ async def _answer_of(client: Client, exchange: Exchange, route: Route) -> Whole 
             await reply.close()
 
 
-async def _open(client: Client, call: Call, route: Route) -> Reply:
+async def _open(client: UpstreamClient, call: Call, route: Route) -> Reply:
     if route.provider.answer is not None:
         return route.provider.answer(call, route.deployment)
     if route.provider.request is None:

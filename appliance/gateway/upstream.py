@@ -19,12 +19,15 @@ from pyreqwest.response import Response
 from appliance.gateway.errors import UpstreamDown, UpstreamTimeout
 from appliance.providers.call import UpstreamRequest
 
+UpstreamClient = Client
+"""The rest of the gateway names it so, and knows no HTTP library."""
+
 CONNECT_SECONDS = 5
 IDLE_SECONDS = 300
 REPLY_LIMIT_BYTES = 64 * 1024 * 1024
 
 
-def open_client() -> Client:
+def open_client() -> UpstreamClient:
     """One per worker."""
     return (
         ClientBuilder()
@@ -74,7 +77,7 @@ class HttpReply:
             await context.__aexit__(None, None, None)
 
 
-async def send(client: Client, request: UpstreamRequest, *, stream: bool) -> HttpReply:
+async def send(client: UpstreamClient, request: UpstreamRequest, *, stream: bool) -> HttpReply:
     """Sends, and returns once the reply's head is there. Raises UpstreamDown, UpstreamTimeout."""
     builder = client.post(request.url).headers(request.headers).body_bytes(request.body)
     try:

@@ -13,13 +13,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from pyreqwest.client import Client
-
 from appliance.access.window import RateWindow
 from appliance.config.secrets import SecretLookup
 from appliance.gateway.errors import Unavailable
 from appliance.gateway.exchange import Exchange
 from appliance.gateway.snapshot import JUDGE_SECONDS, Snapshot, take_snapshot
+from appliance.gateway.upstream import UpstreamClient
 from appliance.ledger.entry import Outcome
 from appliance.ledger.journal import SYNC_SECONDS, Journal
 from appliance.state.site import Site
@@ -37,7 +36,7 @@ class Worker:
         secrets: SecretLookup,
         journal: Journal,
         window: RateWindow,
-        client: Client,
+        client: UpstreamClient,
         tag: str,
         clock: Callable[[], datetime],
     ) -> None:

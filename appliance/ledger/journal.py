@@ -25,6 +25,9 @@ from appliance.ledger.entry import Begun, Carried, Entry, Line
 SYNC_SECONDS = 0.2
 SEGMENT_BYTES = 16 * 1024 * 1024
 SUFFIX = ".journal"
+PIECE_BYTES = 4 * 1024 * 1024
+
+_ENTRY = b'{"line":"entry"'
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
@@ -141,50 +144,58 @@ def writer_is_dead(segment: Path) -> bool:
 class Piece:
     """Whole lines read from a segment: up to byte `upto`; `damaged` counts lines whose CRC does not hold."""
 
-    lines: tuple[Line, ...]
+    entries: tuple[Entry, ...]
     upto: int
     damaged: int
 
 
-def read_from(segment: Path, offset: int, limit: int = 4 * 1024 * 1024) -> Piece:
-    """The whole lines after `offset`, at most about `limit` bytes of them. A torn last line is left for later."""
-    with segment.open("rb") as stream:
-        stream.seek(offset)
-        data = stream.read(limit)
-    end = data.rfind(b"\n") + 1
-    lines, damaged = [], 0
-    for raw in data[:end].splitlines():
-        line = _line_in(raw)
-        if line is None:
+def read_from(segment: Path, offset: int, limit: int = PIECE_BYTES) -> Piece:
+    """The entries in the whole lines after `offset`, of at most about `limit` bytes. A torn last line is for later."""
+    entries: list[Entry] = []
+    damaged = 0
+    lines, upto = _lines_after(segment, offset, limit)
+    for raw in lines:
+        if not _is_whole(raw):
             damaged += 1
-        else:
-            lines.append(line)
-    return Piece(tuple(lines), offset + end, damaged)
+        elif raw.startswith(_ENTRY, 9):
+            line = _line_in(raw)
+            if isinstance(line, Entry):
+                entries.append(line)
+            else:
+                damaged += 1
+    return Piece(tuple(entries), upto, damaged)
 
 
 def left_open(segment: Path) -> Iterator[Begun]:
     """The exchanges that began in a dead writer's segment and neither ended nor were carried over."""
     begun: dict[str, Begun] = {}
-    offset = 0
-    while True:
-        piece = read_from(segment, offset)
-        if piece.upto == offset:
-            break
-        offset = piece.upto
-        for line in piece.lines:
+    offset, upto = -1, 0
+    while upto > offset:
+        offset = upto
+        lines, upto = _lines_after(segment, offset, PIECE_BYTES)
+        for raw in lines:
+            line = _line_in(raw) if _is_whole(raw) else None
             if isinstance(line, Begun):
                 begun[line.id] = line
-            else:
+            elif line is not None:
                 begun.pop(line.id, None)
     yield from begun.values()
 
 
+def _lines_after(segment: Path, offset: int, limit: int) -> tuple[list[bytes], int]:
+    with segment.open("rb") as stream:
+        stream.seek(offset)
+        data = stream.read(limit)
+    end = data.rfind(b"\n") + 1
+    return data[:end].split(b"\n")[:-1], offset + end
+
+
+def _is_whole(raw: bytes) -> bool:
+    return raw[:9] == b"%08x " % zlib.crc32(raw[9:])
+
+
 def _line_in(raw: bytes) -> Line | None:
-    if len(raw) < 10 or raw[8:9] != b" ":
-        return None
     try:
-        if int(raw[:8], 16) != zlib.crc32(raw[9:]):
-            return None
         return _decoder.decode(raw[9:])
-    except (ValueError, msgspec.MsgspecError):
+    except msgspec.MsgspecError:
         return None

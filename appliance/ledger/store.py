@@ -10,11 +10,13 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+import msgspec
 
 from appliance.ledger.entry import Entry, interrupted
 from appliance.ledger.journal import left_open, read_from, segments, writer_is_dead
@@ -57,9 +59,8 @@ def _take_segment(database: sqlite3.Connection, segment: Path, offset: int, now:
     dead = writer_is_dead(segment)
     total = Taken()
     while (piece := read_from(segment, offset)).upto > offset:
-        entries = [line for line in piece.lines if isinstance(line, Entry)]
         with transaction(database) as db:
-            inserted = _insert(db, entries)
+            inserted = _insert(db, piece.entries)
             _mark(db, segment.name, piece.upto, finished=False)
             _note_damage(db, segment, piece.damaged, now)
         total += Taken(inserted, 0, piece.damaged)
@@ -78,9 +79,9 @@ def _finish(database: sqlite3.Connection, segment: Path, offset: int, now: datet
     return Taken(inserted, inserted, 1 if torn else 0)
 
 
-def _insert(db: sqlite3.Connection, entries: list[Entry]) -> int:
+def _insert(db: sqlite3.Connection, entries: Sequence[Entry]) -> int:
     before = db.total_changes
-    db.executemany(_INSERT, [tuple(getattr(entry, name) for name in COLUMNS) for entry in entries])
+    db.executemany(_INSERT, map(msgspec.structs.astuple, entries))
     return db.total_changes - before
 
 

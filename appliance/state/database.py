@@ -16,6 +16,10 @@ from appliance.errors import StateDamaged, StateUnwritable
 
 BUSY_SECONDS = 30.0
 
+Connection = sqlite3.Connection
+Row = sqlite3.Row
+DatabaseFault = sqlite3.Error
+
 
 def open_database(file: Path) -> sqlite3.Connection:
     """A connection in autocommit mode; use `transaction` to write. Raises StateDamaged, StateUnwritable."""

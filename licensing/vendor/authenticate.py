@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from licensing.algorithms import PublicKey, digest
 from licensing.envelope import Envelope, parse, verify
 from licensing.errors import Refusal, SignatureRefused
+from licensing.shown import shown
 from licensing.strict_json import load_object
 from licensing.usage import Usage, open_usage
 from licensing.vendor.findings import Chain, Evidence, Finding, SiteView, Verdict
-from media.shown import shown
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,13 +22,13 @@ from rich.text import Text
 
 from licensing.document import parse_time
 from licensing.errors import Refusal
+from licensing.shown import shown
 from licensing.vendor import passphrase as sources
 from licensing.vendor.errors import PassphraseMissing
 from licensing.vendor.home import Home
 from licensing.vendor.keyring import RandomBytes
 from licensing.vendor.operations import AskPassphrase
 from licensing.vendor.passphrase import Passphrase
-from media.shown import shown
 
 P = ParamSpec("P")
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
+from licensing.shown import shown
 from licensing.vendor.command import FILE, Desk, ask_passphrase, passphrase_options, print_json, reporting
 from licensing.vendor.operations import sign_config_for
-from media.shown import shown
 
 
 @click.group()

@@ -12,6 +12,7 @@ from licensing.document import format_time
 from licensing.edition import EDITIONS, EditionName
 from licensing.envelope import parse
 from licensing.licence import Licence
+from licensing.shown import shown
 from licensing.vendor.command import (
     FILE,
     Desk,
@@ -24,7 +25,6 @@ from licensing.vendor.command import (
 )
 from licensing.vendor.issue import Terms
 from licensing.vendor.operations import issue_licence
-from media.shown import shown
 
 
 @click.group()

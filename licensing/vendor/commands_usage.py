@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from licensing.shown import shown
 from licensing.usage import COUNT_FIELDS
 from licensing.vendor.command import (
     FILE,
@@ -23,7 +24,6 @@ from licensing.vendor.command import (
 from licensing.vendor.errors import UsageNotAccepted
 from licensing.vendor.findings import Taken
 from licensing.vendor.operations import Reconciled, reconcile_usage
-from media.shown import shown
 
 SHOWN_COUNTS = ("requests", "errors", "prompt_tokens", "completion_tokens", "cached_tokens")
 

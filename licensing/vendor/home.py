@@ -24,6 +24,7 @@ from pydantic import ValidationError
 
 from licensing.document import Verified, first_fault
 from licensing.envelope import sign, to_json
+from licensing.shown import shown
 from licensing.trust import KeyRecord, RoleName, RoleRecord, Trust, pin
 from licensing.vendor.errors import HomeExists, HomeMissing, HomeRefused, TermsRefused
 from licensing.vendor.keyring import SEED_SIZE, KdfLimits, RandomBytes, VendorKey, load_signers, seal, write_key
@@ -31,7 +32,6 @@ from licensing.vendor.memory import Memory
 from licensing.vendor.passphrase import Passphrase
 from media.errors import NotFound
 from media.reader import LIMITS, read_document
-from media.shown import shown
 from media.writer import write_document
 
 ROOT_KEYS_LIMIT: Final = 16

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
-from nacl.bindings import crypto_core_ed25519_is_valid_point
 from pydantic import ValidationError
 
-from licensing.algorithms import ED25519, PublicKey, digest
+from licensing.algorithms import PublicKey, digest
 from licensing.document import Verified, first_fault, format_time
 from licensing.edition import EDITIONS, EditionName
 from licensing.envelope import sign, to_json
@@ -75,11 +74,6 @@ def require_enrollable(
     SiteChanged, EnrolmentRefused.
     """
     key = request.key.key
-    if key.algorithm == ED25519 and not crypto_core_ed25519_is_valid_point(key.public):
-        raise EnrolmentRefused(
-            "The site's key is one of the few for which anybody can make signatures.",
-            remedy="Do not deal with this request; ask the site how its key was made.",
-        )
     if others := owners - {request.site}:
         raise EnrolmentRefused(
             f"The key in this request belongs to site {min(others)!r}: one of the two is a copy of the other.",

@@ -27,12 +27,12 @@ from pydantic import Field, ValidationError
 from licensing.algorithms import ED25519, PublicKey, digest
 from licensing.document import Claims, Digest, KeyBytes, Name
 from licensing.errors import Malformed
+from licensing.shown import shown
 from licensing.strict_json import canonical, load_object
 from licensing.trust import RoleName, Trust
 from licensing.vendor.errors import Exposed, HomeMissing, KeyDamaged, KeyMissing, PassphraseWrong, VendorError
 from licensing.vendor.passphrase import OTHERS, Passphrase
 from media.reader import read_document
-from media.shown import shown
 from media.writer import write_document
 
 KEY_FILE_LIMIT: Final = 16 * 1024

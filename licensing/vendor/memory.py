@@ -24,12 +24,12 @@ from licensing.algorithms import PublicKey
 from licensing.document import Verified, format_time, parse_time
 from licensing.envelope import parse
 from licensing.errors import Refusal
+from licensing.shown import shown
 from licensing.site_request import SiteRequest
 from licensing.usage import Usage
 from licensing.vendor.errors import MemoryRefused
 from licensing.vendor.findings import Chain, Evidence, SiteView, Taken
 from licensing.vendor.memory_schema import APPLICATION_ID, MIGRATIONS
-from media.shown import shown
 
 BUSY_SECONDS = 10.0
 

@@ -22,6 +22,7 @@ from licensing.document import Verified
 from licensing.envelope import sign, to_json
 from licensing.licence import open_licence
 from licensing.receipt import Receipt, open_receipt
+from licensing.shown import shown
 from licensing.site_request import open_site_request
 from licensing.trust import Trust
 from licensing.vendor import issue
@@ -36,7 +37,6 @@ from licensing.vendor.reconcile import reconcile
 from licensing.vendor.sign import sign_config, with_head
 from media.errors import AlreadyThere
 from media.reader import LIMITS, read_document
-from media.shown import shown
 from media.writer import write_document
 
 RETRY_WINDOW: Final = timedelta(hours=24)

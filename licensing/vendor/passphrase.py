@@ -10,9 +10,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from licensing.shown import shown
 from licensing.vendor.errors import Exposed, PassphraseMissing, PassphraseRefused
 from media.reader import LIMITS, read_document
-from media.shown import shown
 
 LIMIT = LIMITS["passphrase"]
 OTHERS = 0o077

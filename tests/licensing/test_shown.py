@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.shown import shown
+from licensing.shown import shown
 
 HARMFUL = {
     "line feed": ("a\nb", r"a\nb"),

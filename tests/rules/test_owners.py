@@ -1,0 +1,141 @@
+"""Each dependency has one owner, so that it can be replaced, and so that a reader knows where it can be met."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import re
+from dataclasses import dataclass
+
+import pytest
+
+from tests.rules.tree import NOT_BUILT_YET, Module, lies_in, modules, stands
+
+
+@dataclass(frozen=True)
+class Owned:
+    dependency: str
+    owners: tuple[str, ...]
+    reason: str
+
+
+OWNED = (
+    Owned(
+        "litestar",
+        ("appliance/gateway", "appliance/boot.py"),
+        "The web framework ends where HTTP is served; decisions do not know what a request is.",
+    ),
+    Owned(
+        "granian",
+        ("appliance/gateway", "appliance/boot.py"),
+        "The server is started in one place.",
+    ),
+    Owned(
+        "pyreqwest",
+        ("appliance/gateway/upstream.py",),
+        "Calls leave the host in one place, where an auditor can look for them.",
+    ),
+    Owned(
+        "sqlite3",
+        ("appliance/state", "appliance/ledger", "licensing/vendor"),
+        "State is touched in few places, so that a second engine can stand behind them.",
+    ),
+    Owned(
+        "click",
+        ("appliance/cli", "licensing/vendor"),
+        "Commands parse and render; what they do can be done without a terminal.",
+    ),
+    Owned(
+        "yaml",
+        ("media/strict_yaml.py", "media/yaml_builder.py"),
+        "YAML has no safe default; it is read through one door, with limits. (The builder is given events.)",
+    ),
+)
+SIGNING_KEY = "Ed25519PrivateKey"
+KEY_MAKERS = ("appliance/state", "licensing/vendor/keyring.py")
+COMMAND_FILES = re.compile(r"licensing/vendor/(cli|commands?(_\w+)?)(\.py|/.*)")
+"""The files, or the folder, that hold the vendor's commands."""
+YAML_READERS = {
+    "load",
+    "load_all",
+    "safe_load",
+    "safe_load_all",
+    "full_load",
+    "unsafe_load",
+    "parse",
+    "scan",
+    "compose",
+}
+
+
+def owned_by(module: Module, owners: tuple[str, ...]) -> bool:
+    return any(lies_in(module.path, owner) for owner in owners)
+
+
+@pytest.mark.parametrize("owned", OWNED, ids=lambda owned: owned.dependency)
+def test_a_dependency_is_met_only_where_it_lives(owned: Owned) -> None:
+    found = [
+        f"{module.path}:{each.line}"
+        for module in modules()
+        if not owned_by(module, owned.owners)
+        for each in module.imports()
+        if each.within(owned.dependency)
+    ]
+    assert not found, f"{owned.reason} {owned.dependency} is imported in {found}"
+
+
+@pytest.mark.parametrize("owned", OWNED, ids=lambda owned: owned.dependency)
+def test_an_owner_and_what_it_owns_exist(owned: Owned) -> None:
+    assert importlib.util.find_spec(owned.dependency), f"{owned.dependency} is gone: this rule forbids nothing"
+    for owner in owned.owners:
+        assert stands(owner), f"{owner} has vanished: {owned.dependency} has lost its owner"
+    used = any(
+        each.within(owned.dependency)
+        for module in modules()
+        if owned_by(module, owned.owners)
+        for each in module.imports()
+    )
+    assert used or set(owned.owners) & set(NOT_BUILT_YET), f"nobody uses {owned.dependency}: drop it and this rule"
+
+
+def test_the_vendors_commands_alone_know_click() -> None:
+    """Keyring, issue and reconcile are called by the desk as well as by commands."""
+    vendors = [module for module in modules() if lies_in(module.path, "licensing/vendor")]
+    assert vendors
+    found = [
+        module.path
+        for module in vendors
+        if any(each.within("click") for each in module.imports()) and not COMMAND_FILES.fullmatch(module.path)
+    ]
+    assert not found
+
+
+def test_yaml_is_read_through_one_door() -> None:
+    """Whatever else may know yaml's events, only `strict_yaml` starts its parser."""
+    calls = [
+        (module.path, node.attr)
+        for module in modules()
+        for node in ast.walk(module.syntax)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "yaml"
+        if node.attr in YAML_READERS
+    ]
+    assert {path for path, _ in calls} == {"media/strict_yaml.py"}
+
+
+def test_private_keys_are_made_only_where_they_live() -> None:
+    """A key that signs lives with the site's state, or in the vendor's keyring; nothing else ever holds one."""
+    found = [
+        f"{module.path}:{line}"
+        for module in modules()
+        if not owned_by(module, KEY_MAKERS)
+        for name, line in module.names()
+        if name == SIGNING_KEY
+    ]
+    assert not found
+    home = importlib.import_module("cryptography.hazmat.primitives.asymmetric.ed25519")
+    assert hasattr(home, SIGNING_KEY), f"{SIGNING_KEY} is called otherwise now: this rule forbids nothing"
+    for place in KEY_MAKERS:
+        assert stands(place)
+    keepers = [module for module in modules() if owned_by(module, KEY_MAKERS)]
+    assert any(name == SIGNING_KEY for module in keepers for name, _ in module.names())
