@@ -1,8 +1,9 @@
 """Time without an authority: a floor below which no clock is believed, and how fast it may rise.
 
-Promise: the floor never falls. A verified document's date of issue raises it at once (the vendor vouches for it). The
-host's own clock raises it only as fast as observed uptime allows, plus BOOT_ALLOWANCE once per boot, so that a clock
-set to 2099 for an hour moves the floor by about an hour and not by decades. Reads no clock: times are arguments.
+Promise: the floor never falls, but by a time token (`repair`). A verified document's date of issue raises it at once
+(the vendor vouches for it). The host's own clock raises it only as fast as observed uptime allows, plus
+BOOT_ALLOWANCE once per boot, so that a clock set to 2099 for an hour moves the floor by about an hour and not by
+decades. Reads no clock: times are arguments.
 """
 
 from __future__ import annotations
@@ -56,6 +57,11 @@ def observe_boot(floor: TimeFloor, wall: datetime) -> TimeFloor:
 def observe(floor: TimeFloor, before: Look, now: Look) -> TimeFloor:
     """Raises the floor by the host's clock while running: by no more than the uptime between two looks."""
     return _raise_by(floor, now.wall, timedelta(seconds=max(0.0, now.monotonic - before.monotonic)))
+
+
+def repair(vouched: datetime) -> TimeFloor:
+    """The floor after a time token: what the vendor vouched for, also where that is lower than before."""
+    return TimeFloor(vouched, "a time token")
 
 
 def _raise_by(floor: TimeFloor, wall: datetime, at_most: timedelta) -> TimeFloor:

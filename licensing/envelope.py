@@ -11,8 +11,9 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from licensing.algorithms import PublicKey, digest
@@ -21,6 +22,7 @@ from licensing.strict_json import load_object
 
 BEGIN = b"# -----BEGIN AO SIGNATURE-----\n"
 END = b"# -----END AO SIGNATURE-----\n"
+NO_MINIMA: Mapping[str, int] = MappingProxyType({})
 SIGNATURES_LIMIT = 32
 """More signatures than any threshold needs would only make verification slow."""
 
@@ -75,9 +77,17 @@ def sign(payload_type: str, body: bytes, signers: Sequence[Signer]) -> Envelope:
     return Envelope(payload_type, body, tuple(Signature(each.public_key.keyid, each.sign(message)) for each in signers))
 
 
-def verify(envelope: Envelope, *, payload_type: str, keys: Iterable[PublicKey], threshold: int) -> VerifiedBody:
+def verify(
+    envelope: Envelope,
+    *,
+    payload_type: str,
+    keys: Iterable[PublicKey],
+    threshold: int,
+    at_least: Mapping[str, int] = NO_MINIMA,
+) -> VerifiedBody:
     """The body, if `threshold` distinct keys out of `keys` signed it as `payload_type`.
 
+    `at_least` demands so many of them per algorithm besides: `{"ed25519": 2, "sm2": 1}`.
     Raises WrongKind for another payload type, SignatureRefused for too few signatures.
     """
     if threshold < 1:
@@ -98,6 +108,10 @@ def verify(envelope: Envelope, *, payload_type: str, keys: Iterable[PublicKey], 
             f"{len(verified)} of the {threshold} signatures needed are genuine for this role "
             f"({len(envelope.signatures)} present, {len(candidates)} keys allowed)."
         )
+    for algorithm, needed in at_least.items():
+        found = sum(key.algorithm == algorithm for key in verified)
+        if found < needed:
+            raise SignatureRefused(f"{found} of the {needed} {algorithm} signatures needed are genuine for this role.")
     return VerifiedBody(payload_type, envelope.body, tuple(sorted(key.keyid for key in verified)))
 
 

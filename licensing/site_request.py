@@ -10,8 +10,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
+from licensing.binding import HardwareFacts
 from licensing.document import Body, KeyBytes, Name, SiteId, Verified
 from licensing.envelope import VerifiedBody, parse, verify
+from licensing.time_token import Challenge
 from licensing.trust import KeyRecord
 
 
@@ -25,7 +27,10 @@ X25519Bytes = Annotated[KeyBytes, AfterValidator(_has_32_bytes)]
 
 
 class SiteRequest(Body):
-    """`sealing_key` is an X25519 public key: secrets on their way to this site are sealed to it."""
+    """`sealing_key` is an X25519 public key: secrets on their way to this site are sealed to it.
+
+    `challenge` is what a time token must answer; `hardware` are salted digests that a licence may be bound to.
+    """
 
     KIND: ClassVar[str] = "site-request"
 
@@ -36,6 +41,8 @@ class SiteRequest(Body):
     key: KeyRecord
     sealing_key: X25519Bytes
     product_version: Name
+    challenge: Challenge | None = None
+    hardware: HardwareFacts = Field(default_factory=dict)
 
 
 def open_site_request(data: bytes) -> Verified[SiteRequest]:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 
+from licensing.binding import Mismatch, SiteFacts, mismatch
 from licensing.clock import TimeFloor, behind
 from licensing.document import Verified, format_time
 from licensing.errors import Refusal
@@ -74,15 +75,6 @@ TERMS: Mapping[Rung, Terms] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class SiteFacts:
-    """Who this site is: its id, its own key's id, the epoch of its state."""
-
-    site: str
-    key: str
-    epoch: int
-
-
-@dataclass(frozen=True, slots=True)
 class Standing:
     """One rung, and the sentence that explains it to a person. `days_left` counts to expiry (negative: since)."""
 
@@ -141,24 +133,11 @@ def judge(
 def _out_of_place(claims: Licence, trust: Trust, site: SiteFacts) -> Standing | None:
     if claims.licence in trust.revoked.licences:
         return Standing(Rung.REVOKED, f"Licence {claims.licence} was revoked by the vendor.", licence=claims)
-    bound = claims.binding
-    if bound.site != site.site:
-        return Standing(
-            Rung.WRONG_SITE, f"The licence is for site {bound.site!r}; this is site {site.site!r}.", licence=claims
-        )
-    if bound.key != site.key:
-        return Standing(
-            Rung.WRONG_SITE,
-            f"The licence is bound to site key {bound.key[:12]}; this site's key is {site.key[:12]}.",
-            licence=claims,
-        )
-    if bound.epoch != site.epoch:
-        return Standing(
-            Rung.WRONG_EPOCH,
-            f"The licence is for state epoch {bound.epoch}; this site is in epoch {site.epoch}.",
-            licence=claims,
-        )
-    return None
+    found = mismatch(claims.binding, site)
+    if found is None:
+        return None
+    what, sentence = found
+    return Standing(Rung.WRONG_EPOCH if what is Mismatch.EPOCH else Rung.WRONG_SITE, sentence, licence=claims)
 
 
 def _by_date(claims: Licence, now: datetime, tolerance: timedelta, reported_until: datetime) -> Standing:

@@ -14,6 +14,7 @@ from licensing.algorithms import PublicKey
 from licensing.document import Body, Claims, KeyBytes, Name, Verified
 from licensing.envelope import Envelope, VerifiedBody, parse, verify
 from licensing.errors import SerialRefused, SignatureRefused
+from licensing.shown import shown
 
 ROLES = ("root", "licence", "config", "receipt", "time", "release")
 RoleName = Literal["root", "licence", "config", "receipt", "time", "release"]
@@ -32,11 +33,15 @@ class KeyRecord(Claims):
 
 
 class RoleRecord(Claims):
-    """The keys of one role, how many must sign, and the key epoch that its ratchet counts in."""
+    """The keys of one role, how many must sign, and the key epoch that its ratchet counts in.
+
+    `at_least` may demand a number of signatures per algorithm besides: `{"ed25519": 2, "sm2": 1}`.
+    """
 
     keys: tuple[KeyId, ...] = Field(min_length=1, max_length=32)
     threshold: int = Field(ge=1, le=32)
     epoch: int = Field(ge=1)
+    at_least: dict[str, Annotated[int, Field(ge=1, le=32)]] = Field(default_factory=dict)
 
 
 class Revoked(Claims):
@@ -68,8 +73,12 @@ class Trust(Body):
                 raise ValueError(f"role {name} lists a key twice")
             if missing := [keyid for keyid in role.keys if keyid not in self.keys]:
                 raise ValueError(f"role {name} names key {missing[0][:12]}, which is not in the document")
-            if role.threshold > len(self._usable(name)):
+            usable = [key.algorithm for key in self._usable(name)]
+            if role.threshold > len(usable):
                 raise ValueError(f"role {name} can never reach its threshold of {role.threshold}")
+            for algorithm, needed in role.at_least.items():
+                if needed > usable.count(algorithm):
+                    raise ValueError(f"role {name} can never have its {needed} signatures by {shown(algorithm, 40)}")
         return self
 
     def _usable(self, role: RoleName) -> tuple[PublicKey, ...]:
@@ -79,8 +88,13 @@ class Trust(Body):
         """The body, if this role's threshold signed it. Raises SignatureRefused, WrongKind."""
         if role not in self.roles:
             raise SignatureRefused(f"The pinned trust gives nobody the role {role!r}.")
+        record = self.roles[role]
         return verify(
-            envelope, payload_type=payload_type, keys=self._usable(role), threshold=self.roles[role].threshold
+            envelope,
+            payload_type=payload_type,
+            keys=self._usable(role),
+            threshold=record.threshold,
+            at_least=record.at_least,
         )
 
     def key_epoch(self, role: RoleName) -> int:

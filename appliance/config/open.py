@@ -7,7 +7,6 @@ from appliance.errors import ConfigRefused
 from appliance.providers.registry import PROVIDERS
 from licensing.config_header import ConfigHeader, header_of
 from licensing.document import Verified
-from licensing.edition import DEMO_ADD_ON
 from licensing.envelope import parse
 from licensing.errors import WrongAudience
 from licensing.licence import Licence
@@ -44,7 +43,7 @@ def check_against_licence(config: Config, licence: Licence) -> None:
                 where=each.id,
                 remedy="Take the model out of the config, or order a licence that covers it.",
             )
-        if each.provider == DEMO_ADD_ON and DEMO_ADD_ON not in licence.add_ons:
+        if each.provider == "demo" and not licence.has("demo"):
             raise ConfigRefused(
                 "The demonstration provider needs the licence add-on 'demo', which this licence lacks.",
                 where=each.id,

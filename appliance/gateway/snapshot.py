@@ -22,7 +22,6 @@ from appliance.providers.call import Provider
 from appliance.providers.registry import PROVIDERS
 from appliance.state.site import Site
 from appliance.state.standing import judge_site
-from licensing.edition import DEMO_ADD_ON
 from licensing.errors import Refusal
 from licensing.licence import Licence
 from licensing.standing import Standing
@@ -96,7 +95,7 @@ def _routes(
         return None, {}, refusal
     routes: dict[str, tuple[Route, ...]] = {}
     for each in config.deployments:
-        if each.provider == DEMO_ADD_ON and (licence is None or DEMO_ADD_ON not in licence.add_ons):
+        if each.provider == "demo" and (licence is None or not licence.has("demo")):
             continue
         route = Route(each, PROVIDERS[each.provider], keys.get(each.id))
         routes[each.alias] = (*routes.get(each.alias, ()), route)

@@ -17,12 +17,12 @@ from appliance.errors import AlreadyInitialised, NotInitialised, StateDamaged, S
 from appliance.state.board import Board
 from appliance.state.database import open_database, transaction
 from appliance.state.site_key import SiteKey, create_site_key, load_site_key
+from licensing.binding import SiteFacts
 from licensing.clock import Step, TimeFloor, observe_boot, witness
 from licensing.document import Verified, format_time, parse_time
 from licensing.errors import Refusal
 from licensing.licence import Licence, open_licence
 from licensing.ratchet import Arrival, Floor, arrive
-from licensing.standing import SiteFacts
 from licensing.trust import Trust, advance, pin
 
 DATABASE = "ao.db"

@@ -16,10 +16,11 @@ from typing import Final, Literal
 from pydantic import ValidationError
 
 from licensing.algorithms import PublicKey, digest
+from licensing.binding import Binding
 from licensing.document import Verified, first_fault, format_time
 from licensing.edition import EDITIONS, EditionName
 from licensing.envelope import sign, to_json
-from licensing.licence import Binding, Caps, Licence, UsageDuty, open_licence
+from licensing.licence import Caps, Licence, UsageDuty, open_licence
 from licensing.site_request import SiteRequest
 from licensing.strict_json import canonical
 from licensing.trust import Trust

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from licensing.binding import SiteFacts
 from licensing.clock import TimeFloor
 from licensing.document import Verified, format_time
 from licensing.errors import Malformed, Refusal, SignatureRefused
 from licensing.licence import Licence, open_licence
-from licensing.standing import EXPIRING_DAYS, TERMS, Rung, SiteFacts, Standing, judge
+from licensing.standing import EXPIRING_DAYS, TERMS, Rung, Standing, judge
 from tests.licensing.documents import SITE, at, key, licence_members, signed, trust
 
 HERE = SiteFacts(SITE, key("site").keyid, 1)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from licensing.binding import SiteFacts
 from licensing.clock import Look, TimeFloor, observe, observe_boot, witness
 from licensing.document import PAYLOAD_TYPES
 from licensing.envelope import BEGIN, Envelope, Signature, parse, to_clear, to_json
@@ -22,7 +23,7 @@ from licensing.licence import open_licence
 from licensing.ratchet import Floor, arrive
 from licensing.receipt import open_receipt
 from licensing.site_request import open_site_request
-from licensing.standing import SiteFacts, judge
+from licensing.standing import judge
 from licensing.trust import Trust, advance, pin
 from licensing.usage import open_usage
 from tests.licensing.documents import (
