@@ -15,6 +15,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from nacl.bindings import crypto_core_ed25519_is_valid_point
 
+from licensing import sm2
 from licensing.errors import AlgorithmUnknown, Malformed
 
 
@@ -45,8 +46,14 @@ def _is_sound_ed25519(public: bytes) -> bool:
 
 
 ED25519 = "ed25519"
+SM2 = "sm2"
 
-SCHEMES: Mapping[str, Scheme] = MappingProxyType({ED25519: Scheme(ED25519, 32, 64, _verify_ed25519, _is_sound_ed25519)})
+SCHEMES: Mapping[str, Scheme] = MappingProxyType(
+    {
+        ED25519: Scheme(ED25519, 32, 64, _verify_ed25519, _is_sound_ed25519),
+        SM2: Scheme(SM2, sm2.PUBLIC_SIZE, sm2.SIGNATURE_SIZE, sm2.verify, sm2.is_sound),
+    }
+)
 
 
 def scheme(name: str) -> Scheme:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PlainValidator, ValidationError
 
 from licensing.envelope import VerifiedBody
 from licensing.errors import Malformed, WrongKind
@@ -73,7 +73,7 @@ def _format_bytes(data: bytes) -> str:
 
 
 Timestamp = Annotated[datetime, PlainValidator(parse_time), PlainSerializer(format_time)]
-KeyBytes = Annotated[bytes, PlainValidator(_parse_bytes), PlainSerializer(_format_bytes)]
+KeyBytes = Annotated[bytes, BeforeValidator(_parse_bytes), PlainSerializer(_format_bytes)]
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0, le=2**62)]
 Name = Annotated[

@@ -6,24 +6,15 @@ learns from the person who hands the file over.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from licensing.binding import HardwareFacts
 from licensing.document import Body, KeyBytes, Name, SiteId, Verified
 from licensing.envelope import VerifiedBody, parse, verify
 from licensing.time_token import Challenge
 from licensing.trust import KeyRecord
-
-
-def _has_32_bytes(key: bytes) -> bytes:
-    if len(key) != 32:
-        raise ValueError("an X25519 key has 32 bytes")
-    return key
-
-
-X25519Bytes = Annotated[KeyBytes, AfterValidator(_has_32_bytes)]
 
 
 class SiteRequest(Body):
@@ -39,7 +30,7 @@ class SiteRequest(Body):
     name: Name
     epoch: int = Field(ge=1)
     key: KeyRecord
-    sealing_key: X25519Bytes
+    sealing_key: KeyBytes = Field(min_length=32, max_length=32)
     product_version: Name
     challenge: Challenge | None = None
     hardware: HardwareFacts = Field(default_factory=dict)
