@@ -9,6 +9,7 @@ import click
 
 from appliance.cli.face import Face, Result, command
 from appliance.operations.site import initialise, write_request
+from appliance.state.site import ENTROPY_BYTES
 
 
 def add_to(main: click.Group) -> None:
@@ -30,7 +31,7 @@ def add_to(main: click.Group) -> None:
             name=name,
             trust_file=trust_file,
             now=face.now,
-            entropy=secrets.token_bytes(96),
+            entropy=secrets.token_bytes(ENTROPY_BYTES),
         )
         return Result(
             {

@@ -14,10 +14,11 @@ from datetime import datetime
 import msgspec
 
 from appliance.access.keys import ApiKey, keys_by_hash
+from appliance.config.features import FEATURE_OF_PROVIDER
+from appliance.config.in_force import open_config_in_force
 from appliance.config.model import Config, Deployment
-from appliance.config.open import open_config
 from appliance.config.secrets import SecretLookup, resolve_keys
-from appliance.errors import ConfigMissing, LicenceRefused
+from appliance.errors import LicenceRefused
 from appliance.providers.call import Provider
 from appliance.providers.registry import PROVIDERS
 from appliance.state.site import Site
@@ -85,17 +86,14 @@ def take_snapshot(site: Site, secrets: SecretLookup, now: datetime) -> Snapshot:
 def _routes(
     site: Site, trust: Trust, licence: Licence | None, secrets: SecretLookup
 ) -> tuple[Config | None, Mapping[str, tuple[Route, ...]], Refusal | None]:
-    data = site.document("config")
-    if data is None:
-        return None, {}, ConfigMissing("No config has been imported, so no model is known.")
     try:
-        config = open_config(data, trust, site=site.id)[0].claims
+        config = open_config_in_force(site, trust).verified.claims
         keys = resolve_keys(config.deployments, secrets)
     except Refusal as refusal:
         return None, {}, refusal
     routes: dict[str, tuple[Route, ...]] = {}
     for each in config.deployments:
-        if each.provider == "demo" and (licence is None or not licence.has("demo")):
+        if licence is None or not licence.has(FEATURE_OF_PROVIDER.get(each.provider, "byok")):
             continue
         route = Route(each, PROVIDERS[each.provider], keys.get(each.id))
         routes[each.alias] = (*routes.get(each.alias, ()), route)

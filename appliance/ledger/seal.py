@@ -136,8 +136,8 @@ def _usage(
 ) -> Usage:
     rows = tuple(_rows(db, period))
     deltas = totals_by_model(rows)
-    config = site.floor_of("config")
-    receipt = site.floor_of("receipt")
+    config = site.in_force("config")
+    receipt = site.in_force("receipt")
     seq = last.seq + 1 if last else 1
     return Usage(
         schema_version=1,

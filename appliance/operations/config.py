@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from appliance.config.in_force import open_config_in_force
 from appliance.config.model import Config
 from appliance.config.open import check_against_licence, open_config
 from appliance.config.plan import Plan, plan
@@ -35,38 +36,35 @@ def examine_config(site: Site, file: Path, secrets: SecretLookup, now: datetime)
     """
     data = read_document(file, limit=LIMITS["config"])
     trust = site.trust()
-    verified, _ = open_config(data, trust, site=site.id)
-    config = verified.claims
+    standing = judge_site(site, trust, now)
+    delegation = standing.licence.config_delegation if standing.licence else None
+    opened = open_config(data, trust, site=site.id, delegation=delegation, arriving=True)
+    verified, config = opened.verified, opened.verified.claims
     arrival = arrive(
-        site.floor_of("config"),
-        role="config",
+        site.floor_of(verified.role),
+        role=verified.role,
         key_epoch=verified.key_epoch,
         serial=config.serial,
         digest=verified.digest,
     )
-    standing = judge_site(site, trust, now)
     if standing.licence is None:
         raise LicenceRefused(standing)
     if not standing.terms.config_import:
         raise ConfigFrozen(f"No config can be activated now. {standing.sentence}")
-    check_against_licence(config, standing.licence)
+    check_against_licence(config, opened.document, standing.licence)
     resolve_keys(config.deployments, secrets)
     return Candidate(verified, data, plan(_in_force_or_none(site), config), arrival)
 
 
 def activate_config(site: Site, candidate: Candidate, now: datetime) -> Arrival:
     """Puts an examined config in force; every worker takes it up with its next request."""
-    config = candidate.verified.claims
-    return site.accept(candidate.verified, candidate.data, serial=config.serial, issued_at=config.issued_at, now=now)
+    return site.accept(candidate.verified, candidate.data, slot="config", now=now)
 
 
 def config_in_force(site: Site) -> tuple[Config, str]:
-    """The active config and its text. Raises ConfigMissing."""
-    data = site.document("config")
-    if data is None:
-        raise ConfigMissing("No config has been imported.")
-    verified, text = open_config(data, site.trust(), site=site.id)
-    return verified.claims, text
+    """The active config and its text, verified again. Raises ConfigMissing, and what opening it refuses."""
+    opened = open_config_in_force(site, site.trust())
+    return opened.verified.claims, opened.text
 
 
 def _in_force_or_none(site: Site) -> Config | None:

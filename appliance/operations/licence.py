@@ -8,7 +8,7 @@ from pathlib import Path
 
 from appliance.errors import LicenceRefused
 from appliance.state.site import Site
-from appliance.state.standing import judge_site, reported_until
+from appliance.state.standing import facts_here, judge_site, reported_until
 from licensing.clock import witness
 from licensing.document import Verified
 from licensing.licence import Licence, open_licence
@@ -41,7 +41,7 @@ def import_licence(site: Site, file: Path, now: datetime) -> Judged:
     judged, verified, data = _judge_file(site, file, now)
     if judged.standing.rung in NOT_TO_BE_IMPORTED:
         raise LicenceRefused(judged.standing)
-    site.accept(verified, data, serial=judged.licence.serial, issued_at=judged.licence.issued_at, now=now)
+    site.accept(verified, data, slot="licence", now=now)
     return judged
 
 
@@ -67,7 +67,7 @@ def _judge_file(site: Site, file: Path, now: datetime) -> tuple[Judged, Verified
         trust=trust,
         now=now,
         floor=witness(site.time_floor(), licence.issued_at, "this licence"),
-        site=site.facts,
+        site=facts_here(site),
         reported_until=reported_until(site),
     )
     return Judged(licence, verified.digest, would_stand, arrival), verified, data

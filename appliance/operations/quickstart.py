@@ -24,7 +24,7 @@ from appliance.operations.config import activate_config, config_in_force, examin
 from appliance.operations.keys import create_key, list_keys
 from appliance.operations.licence import import_licence
 from appliance.operations.site import initialise, write_request
-from appliance.state.site import Site, open_site
+from appliance.state.site import ENTROPY_BYTES, Site, open_site
 
 SITE_ID = "quickstart-site"
 CHAT_ALIAS = "ao-demo"
@@ -93,7 +93,7 @@ def quickstart(
             name="Quickstart site",
             trust_file=folders.vendor / "trust.json",
             now=clock(),
-            entropy=secrets.token_bytes(96),
+            entropy=secrets.token_bytes(ENTROPY_BYTES),
         )
         steps.append("made a site with a key of its own, and pinned the vendor's trust")
     with closing(open_site(folders.state)) as site:

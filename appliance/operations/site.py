@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from appliance.errors import SettingsRefused
 from appliance.state.site import Site, create_site
+from appliance.state.standing import facts_here
 from licensing.document import first_fault
 from licensing.envelope import sign, to_json
 from licensing.site_request import SiteRequest
@@ -53,6 +54,8 @@ def request_document(site: Site, now: datetime) -> bytes:
         key=KeyRecord(algorithm=site.key.public_key.algorithm, public=site.key.public_key.public),
         sealing_key=site.key.sealing_public,
         product_version=__version__,
+        challenge=site.challenge,
+        hardware={name: tuple(sorted(values)) for name, values in facts_here(site).hardware.items()},
     )
     return to_json(sign(SiteRequest.payload_type(), request.to_bytes(), [site.key]))
 

@@ -81,7 +81,11 @@ def import_receipt(site: Site, file: Path, now: datetime) -> tuple[Receipt, Arri
         )
 
     arrival = site.accept(
-        verified, data, serial=receipt.serial, issued_at=receipt.issued_at, now=now, before_commit=record
+        verified,
+        data,
+        slot="receipt",
+        now=now,
+        before_commit=record,
     )
     return receipt, arrival
 

@@ -11,13 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 from appliance.errors import AlreadyInitialised, NotInitialised, StateDamaged, StateUnwritable
 from appliance.state.board import Board
 from appliance.state.database import open_database, transaction
+from appliance.state.site_key import ENTROPY_BYTES as SITE_KEY_ENTROPY_BYTES
 from appliance.state.site_key import SiteKey, create_site_key, load_site_key
-from licensing.binding import SiteFacts
 from licensing.clock import Step, TimeFloor, observe_boot, witness
 from licensing.document import Verified, format_time, parse_time
 from licensing.errors import Refusal
@@ -27,6 +27,18 @@ from licensing.trust import Trust, advance, pin
 
 DATABASE = "ao.db"
 SITE_KEY = "site.key"
+CHALLENGE_BYTES = 16
+ENTROPY_BYTES = SITE_KEY_ENTROPY_BYTES + CHALLENGE_BYTES
+
+
+class Issued(Protocol):
+    """What every signed document says of itself."""
+
+    @property
+    def serial(self) -> int: ...
+
+    @property
+    def issued_at(self) -> datetime: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +57,6 @@ class Site:
     @property
     def journal_folder(self) -> Path:
         return self.folder / "journal"
-
-    @property
-    def facts(self) -> SiteFacts:
-        return SiteFacts(self.id, self.key.public_key.keyid, self.epoch)
 
     def close(self) -> None:
         self.database.close()
@@ -75,32 +83,40 @@ class Site:
         except Refusal as refusal:
             return refusal
 
-    def document(self, role: str) -> bytes | None:
-        """The bytes of the document in force for a role."""
+    def document(self, slot: str) -> bytes | None:
+        """The bytes of the document in force in a slot: `licence`, `config`, `receipt`."""
         row = self.database.execute(
-            "SELECT bytes FROM in_force JOIN documents USING (role, key_epoch, serial) WHERE role = ?", (role,)
+            "SELECT bytes FROM in_force JOIN documents USING (role, key_epoch, serial) WHERE slot = ?", (slot,)
         ).fetchone()
         return bytes(row["bytes"]) if row else None
 
+    def in_force(self, slot: str) -> Floor | None:
+        """Which document is in force in a slot."""
+        row = self.database.execute("SELECT * FROM in_force WHERE slot = ?", (slot,)).fetchone()
+        return Floor(row["role"], row["key_epoch"], row["serial"], row["digest"]) if row else None
+
     def floor_of(self, role: str) -> Floor | None:
-        row = self.database.execute("SELECT * FROM in_force WHERE role = ?", (role,)).fetchone()
+        """The highest document ever accepted for a role: the ratchet's floor."""
+        row = self.database.execute(
+            "SELECT * FROM documents WHERE role = ? ORDER BY key_epoch DESC, serial DESC LIMIT 1", (role,)
+        ).fetchone()
         return Floor(row["role"], row["key_epoch"], row["serial"], row["digest"]) if row else None
 
     def accept(
         self,
-        verified: Verified[Any],
+        verified: Verified[Issued],
         data: bytes,
         *,
-        serial: int,
-        issued_at: datetime,
+        slot: str,
         now: datetime,
         before_commit: Callable[[], None] = lambda: None,
     ) -> Arrival:
-        """Puts a verified document in force, raises its floor and the time floor, all in one transaction.
+        """Puts a verified document in force in its slot, raises its floor and the time floor, all in one transaction.
 
         `before_commit` runs inside it. Raises SerialRefused, SerialConflict; then nothing has changed.
         """
         role, epoch = verified.role, verified.key_epoch
+        serial, issued_at = verified.claims.serial, verified.claims.issued_at
         with transaction(self.database) as db:
             arrival = arrive(self.floor_of(role), role=role, key_epoch=epoch, serial=serial, digest=verified.digest)
             if arrival is Arrival.NEW:
@@ -109,7 +125,8 @@ class Site:
                     (role, epoch, serial, verified.digest, data, format_time(now)),
                 )
                 db.execute(
-                    "INSERT OR REPLACE INTO in_force VALUES (?, ?, ?, ?)", (role, epoch, serial, verified.digest)
+                    "INSERT OR REPLACE INTO in_force VALUES (?, ?, ?, ?, ?)",
+                    (slot, role, epoch, serial, verified.digest),
                 )
                 self._store_floor(witness(self.time_floor(), issued_at, f"the {role} document with serial {serial}"))
             before_commit()
@@ -144,6 +161,18 @@ class Site:
         with transaction(self.database) as db:
             db.execute("INSERT INTO clock_steps VALUES (?, ?)", (format_time(step.at), step.seconds))
 
+    @property
+    def challenge(self) -> str:
+        """What a time token must answer; another one as soon as a token has."""
+        return str(self.database.execute("SELECT challenge FROM site").fetchone()["challenge"])
+
+    def repair_time_floor(self, floor: TimeFloor, fresh_challenge: str) -> None:
+        """The one way for the floor to fall: a time token's hour, and the challenge it answered is gone with it."""
+        with transaction(self.database) as db:
+            self._store_floor(floor)
+            db.execute("UPDATE site SET challenge = ?", (fresh_challenge,))
+        self.board.raise_generation()
+
     def next_request_serial(self) -> int:
         with transaction(self.database) as db:
             db.execute("UPDATE site SET request_serial = request_serial + 1")
@@ -162,20 +191,20 @@ def create_site(
         raise AlreadyInitialised("There is already a site in this folder.", where=str(folder))
     _make_folder(folder)
     _make_folder(folder / "journal")
-    create_site_key(folder / SITE_KEY, entropy)
+    create_site_key(folder / SITE_KEY, entropy[:-CHALLENGE_BYTES])
     connection = open_database(folder / DATABASE)
     floor = witness(TimeFloor(build_time, "this release's build"), pinned.claims.issued_at, "the pinned trust")
     epoch = int(now.strftime("%Y%m%d%H%M%S"))
     with transaction(connection) as db:
         db.execute(
-            "INSERT INTO site (only, id, name, epoch, created_at) VALUES (1, ?, ?, ?, ?)",
-            (site, name, epoch, format_time(now)),
+            "INSERT INTO site (only, id, name, epoch, created_at, challenge) VALUES (1, ?, ?, ?, ?, ?)",
+            (site, name, epoch, format_time(now), entropy[-CHALLENGE_BYTES:].hex()),
         )
         db.execute(
             "INSERT INTO documents VALUES ('root', ?, 1, ?, ?, ?)",
             (pinned.key_epoch, pinned.digest, trust, format_time(now)),
         )
-        db.execute("INSERT INTO in_force VALUES ('root', ?, 1, ?)", (pinned.key_epoch, pinned.digest))
+        db.execute("INSERT INTO in_force VALUES ('trust', 'root', ?, 1, ?)", (pinned.key_epoch, pinned.digest))
         db.execute("INSERT INTO time_floor (only, at, source) VALUES (1, ?, ?)", (format_time(floor.at), floor.source))
     connection.close()
     return open_site(folder)

@@ -19,6 +19,7 @@ from licensing.algorithms import ED25519, PublicKey
 
 _SIZE = 32
 _MEMBERS = ("signing_seed", "sealing_seed", "hash_key")
+ENTROPY_BYTES = _SIZE * len(_MEMBERS)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -42,9 +43,9 @@ class SiteKey:
 
 
 def create_site_key(file: Path, entropy: bytes) -> SiteKey:
-    """Makes and stores the site's secrets from 96 random bytes; never overwrites. Raises StateUnwritable."""
-    if len(entropy) != _SIZE * len(_MEMBERS):
-        raise ValueError("96 bytes of entropy are needed")
+    """Makes and stores the site's secrets from ENTROPY_BYTES random bytes; never overwrites. Raises StateUnwritable."""
+    if len(entropy) != ENTROPY_BYTES:
+        raise ValueError(f"{ENTROPY_BYTES} bytes of entropy are needed")
     parts = {name: entropy[i * _SIZE : (i + 1) * _SIZE] for i, name in enumerate(_MEMBERS)}
     text = json.dumps({name: base64.b64encode(part).decode() for name, part in parts.items()}, indent=1) + "\n"
     try:

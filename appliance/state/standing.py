@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from appliance.state.hardware import hardware_digests, read_hardware
 from appliance.state.site import Site
+from licensing.binding import SiteFacts
 from licensing.document import parse_time
 from licensing.standing import Standing, judge
 from licensing.trust import Trust
@@ -17,9 +19,14 @@ def judge_site(site: Site, trust: Trust, now: datetime) -> Standing:
         trust=trust,
         now=now,
         floor=site.time_floor(),
-        site=site.facts,
+        site=facts_here(site),
         reported_until=reported_until(site),
     )
+
+
+def facts_here(site: Site) -> SiteFacts:
+    """Who this site is, and what it runs on at this moment."""
+    return SiteFacts(site.id, site.key.public_key.keyid, site.epoch, hardware_digests(site.id, read_hardware()))
 
 
 def reported_until(site: Site) -> datetime:

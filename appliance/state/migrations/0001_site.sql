@@ -5,7 +5,8 @@ CREATE TABLE site (
     name TEXT NOT NULL,
     epoch INTEGER NOT NULL,
     created_at TEXT NOT NULL,
-    request_serial INTEGER NOT NULL DEFAULT 0
+    request_serial INTEGER NOT NULL DEFAULT 0,
+    challenge TEXT NOT NULL
 );
 
 -- Every trust, licence, config and receipt ever accepted, as the bytes that came in.
@@ -19,9 +20,10 @@ CREATE TABLE documents (
     PRIMARY KEY (role, key_epoch, serial)
 );
 
--- The document in force for each role; its serial is the floor.
+-- Which of them is in force: one a slot. The floor of a role is its highest serial in its highest key epoch.
 CREATE TABLE in_force (
-    role TEXT PRIMARY KEY,
+    slot TEXT PRIMARY KEY,
+    role TEXT NOT NULL,
     key_epoch INTEGER NOT NULL,
     serial INTEGER NOT NULL,
     digest TEXT NOT NULL,

@@ -1,0 +1,51 @@
+"""What this host is made of, as far as the kernel tells: facts that a licence may be bound to.
+
+Read fresh each time, because hardware changes. A fact that cannot be read is simply not there. What leaves the site are
+salted digests (licensing/binding.py), never these values.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from licensing.binding import fact_digest
+
+_NOTHING = re.compile(r"(?i)^(|none|unknown|default string|to be filled.*|not (specified|applicable).*|0+|f+|[0-:]+)$")
+"""What firmware writes where it has nothing to say; no identity is made of that."""
+
+
+def read_hardware(root: Path = Path("/")) -> Mapping[str, frozenset[str]]:
+    """Values by fact: machine_id, dmi_uuid, board_serial, mac, disk_serial, vmgenid. Empty facts are left out."""
+    sys = root / "sys"
+    facts = {
+        "machine_id": [root / "etc/machine-id"],
+        "dmi_uuid": [sys / "class/dmi/id/product_uuid"],
+        "board_serial": [sys / "class/dmi/id/board_serial"],
+        "mac": [interface / "address" for interface in _entries(sys / "class/net") if (interface / "device").exists()],
+        "disk_serial": [file for disk in _entries(sys / "block") for file in (disk / "serial", disk / "device/serial")],
+        "vmgenid": list(_entries(sys / "firmware/qemu_fw_cfg/by_name/etc/vmgenid_guid")),
+    }
+    found = {name: frozenset(value for file in files if (value := _value(file))) for name, files in facts.items()}
+    return {name: values for name, values in found.items() if values}
+
+
+def hardware_digests(site: str, hardware: Mapping[str, frozenset[str]]) -> Mapping[str, frozenset[str]]:
+    """The same facts as they may be written down."""
+    return {name: frozenset(fact_digest(site, name, value) for value in values) for name, values in hardware.items()}
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _value(file: Path) -> str:
+    try:
+        value = file.read_text(encoding="utf-8", errors="replace").strip().lower()
+    except OSError:
+        return ""
+    return "" if _NOTHING.match(value) else value
