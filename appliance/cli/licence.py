@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from appliance.cli.face import Face, Result, command
-from appliance.operations.licence import Judged, import_licence, standing, verify_licence
+from appliance.operations.licence import Judged, consequences, import_licence, standing, verify_licence
 from licensing.document import format_time
 from licensing.licence import Licence
 from licensing.ratchet import Arrival
@@ -22,9 +22,18 @@ def add_to(main: click.Group) -> None:
 
     @command(group, "import", example="ao licence import /media/usb/licence.json")
     @click.argument("file", type=click.Path(path_type=Path))
-    def import_(face: Face, *, file: Path) -> Result:
+    @click.option("--plan", is_flag=True, help="Show what would stop working, and change nothing.")
+    def import_(face: Face, *, file: Path, plan: bool) -> Result:
         """Put a licence in force. A running gateway takes it up at once."""
         with face.site() as site:
+            if plan:
+                judged = verify_licence(site, file, face.now)
+                stops = consequences(site, judged)
+                return Result(
+                    {**_judged(judged), "consequences": stops},
+                    [*_lines(judged.standing), *(f"  - {each}" for each in stops or ["Nothing would stop working."])],
+                    judged.standing.terms.exit_code,
+                )
             judged = import_licence(site, file, face.now)
         done = "was already in force" if judged.arrival is Arrival.SAME else "is in force"
         return Result(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from appliance.cli import config, keys, licence, quickstart, receipt, serve, site, status, usage
+from appliance.cli import config, keys, licence, quickstart, receipt, serve, site, status, trust, usage, verify
 from licensing.version import __version__
 
 
@@ -29,4 +29,6 @@ serve.add_to(main)
 usage.add_to(main)
 receipt.add_to(main)
 status.add_to(main)
+trust.add_to(main)
+verify.add_to(main)
 quickstart.add_to(main)

@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from appliance.config.in_force import open_config_in_force
+from appliance.config.open import missing_features
 from appliance.errors import LicenceRefused
 from appliance.state.site import Site
 from appliance.state.standing import facts_here, judge_site, reported_until
 from licensing.clock import witness
 from licensing.document import Verified
+from licensing.edition import who_has
+from licensing.errors import Refusal
 from licensing.licence import Licence, open_licence
 from licensing.ratchet import Arrival, arrive
 from licensing.standing import Rung, Standing, judge
@@ -43,6 +47,39 @@ def import_licence(site: Site, file: Path, now: datetime) -> Judged:
         raise LicenceRefused(judged.standing)
     site.accept(verified, data, slot="licence", now=now)
     return judged
+
+
+def consequences(site: Site, judged: Judged) -> list[str]:
+    """What would stop working, or work differently, with this licence: a sentence each; none where nothing changes."""
+    licence = judged.licence
+    found: list[str] = []
+    if not judged.standing.terms.serves:
+        found.append(f"No model calls would be answered. {judged.standing.sentence}")
+    before = site.licence(site.trust())
+    held = before.claims if isinstance(before, Verified) else None
+    if held is not None:
+        found += _caps_changed(held, licence)
+        if held.config_delegation is not None and licence.config_delegation is None:
+            found.append("Your officers could no longer sign configs; the vendor would.")
+    try:
+        config = open_config_in_force(site, site.trust()).verified.claims
+    except Refusal:
+        return found
+    stopped = [alias for alias in config.aliases if not licence.allows_model(alias)]
+    found += [f"Model {alias!r} would be refused: the licence does not cover it." for alias in stopped]
+    for asked in missing_features(config, licence):
+        alias = config.deployments[int(asked.path[1])].alias
+        found.append(f"A deployment of {alias!r} would stop: {asked.title} needs {who_has(asked.feature)}.")
+    return found
+
+
+def _caps_changed(before: Licence, after: Licence) -> list[str]:
+    caps = (("requests", before.caps.rpm, after.caps.rpm), ("tokens", before.caps.tpm, after.caps.tpm))
+    return [
+        f"The cap would fall from {old or 'unlimited'} to {new} {what} a minute."
+        for what, old, new in caps
+        if new is not None and (old is None or new < old)
+    ]
 
 
 def standing(site: Site, now: datetime) -> Standing:

@@ -166,12 +166,13 @@ class Site:
         """What a time token must answer; another one as soon as a token has."""
         return str(self.database.execute("SELECT challenge FROM site").fetchone()["challenge"])
 
-    def repair_time_floor(self, floor: TimeFloor, fresh_challenge: str) -> None:
-        """The one way for the floor to fall: a time token's hour, and the challenge it answered is gone with it."""
-        with transaction(self.database) as db:
-            self._store_floor(floor)
-            db.execute("UPDATE site SET challenge = ?", (fresh_challenge,))
-        self.board.raise_generation()
+    def put_repaired_floor(self, floor: TimeFloor, fresh_challenge: str) -> None:
+        """The one way for the floor to fall: a time token's hour, and the challenge it answered is gone with it.
+
+        Only within the transaction that accepts the token (`accept`'s `before_commit`).
+        """
+        self._store_floor(floor)
+        self.database.execute("UPDATE site SET challenge = ?", (fresh_challenge,))
 
     def next_request_serial(self) -> int:
         with transaction(self.database) as db:

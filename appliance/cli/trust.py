@@ -1,0 +1,68 @@
+"""`ao trust import|show`, `ao time import`."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+import click
+
+from appliance.cli.face import Face, Result, command
+from appliance.operations.time import import_time_token
+from appliance.operations.trust import import_trust
+from appliance.state.site import CHALLENGE_BYTES
+from licensing.document import format_time
+from licensing.ratchet import Arrival
+from licensing.shown import shown
+
+
+def add_to(main: click.Group) -> None:
+    @main.group("trust")
+    def group() -> None:
+        """Whose signatures this site believes."""
+
+    @command(group, "import", example="ao trust import /media/usb/trust-2.json /media/usb/trust-3.json")
+    @click.argument("files", type=click.Path(path_type=Path), nargs=-1, required=True)
+    def import_(face: Face, *, files: tuple[Path, ...]) -> Result:
+        """Follow the vendor's trust to its next version, or several, one by one.
+
+        A licence or config whose signers are no longer trusted stops with it: carry fresh ones on the same medium.
+        """
+        with face.site() as site:
+            steps = import_trust(site, list(files), face.now)
+        return Result(
+            {"steps": [{"version": s.version, "digest": s.digest, "arrival": s.arrival.value} for s in steps]},
+            [
+                f"Trust version {step.version} is in force"
+                + (" (known already)." if step.arrival is Arrival.SAME else ".")
+                for step in steps
+            ],
+        )
+
+    @command(group, "show", example="ao trust show")
+    def show(face: Face) -> Result:
+        """Show the trust in force: roles, thresholds, keys, revocations."""
+        with face.site() as site:
+            trust = site.trust()
+        lines = [f"Trust of {shown(trust.vendor)}, version {trust.serial}, issued {format_time(trust.issued_at)}"]
+        for name, role in trust.roles.items():
+            lines.append(f"  {name:8} {role.threshold} of {len(role.keys)}, key epoch {role.epoch}")
+            lines += [f"           {keyid[:16]}  {trust.keys[keyid].algorithm}" for keyid in role.keys]
+        lines += [f"  revoked key {keyid[:16]}" for keyid in trust.revoked.keys]
+        lines += [f"  revoked licence {shown(licence)}" for licence in trust.revoked.licences]
+        return Result(trust.model_dump(mode="json", by_alias=True), lines)
+
+    @main.group("time")
+    def time_group() -> None:
+        """Time without an authority."""
+
+    @command(time_group, "import", example="ao time import /media/usb/time-acme-berlin.signed.json")
+    @click.argument("file", type=click.Path(path_type=Path))
+    def time_import(face: Face, *, file: Path) -> Result:
+        """Repair the time floor with a token from the vendor, made for this site's last request. It works once."""
+        with face.site() as site:
+            floor = import_time_token(site, file, now=face.now, entropy=secrets.token_bytes(CHALLENGE_BYTES))
+        return Result(
+            {"time_floor": format_time(floor.at)},
+            [f"The time floor is {format_time(floor.at)} now. See that the host's clock is right: ao status."],
+        )

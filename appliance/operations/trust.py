@@ -1,0 +1,51 @@
+"""Following the vendor's trust from version to version, each step verified, none skipped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from appliance.state.site import Site
+from licensing.algorithms import digest
+from licensing.envelope import parse
+from licensing.ratchet import Arrival
+from licensing.trust import advance, claimed_version
+from media.reader import LIMITS, read_document
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One version taken in, or found to be known already."""
+
+    version: int
+    digest: str
+    arrival: Arrival
+
+
+def import_trust(site: Site, files: list[Path], now: datetime) -> list[Step]:
+    """Takes in trust documents in the order of their versions.
+
+    Raises SerialRefused for a gap, a fork or a way back, and what signatures refuse; the versions before the refused
+    one stay in force.
+    """
+    documents = [read_document(file, limit=LIMITS["trust"]) for file in files]
+    return [_step(site, data, now) for data in sorted(documents, key=claimed_version)]
+
+
+def _step(site: Site, data: bytes, now: datetime) -> Step:
+    known = _known(site, data)
+    if known is not None:
+        return known
+    verified = advance(site.trust(), data)
+    arrival = site.accept(verified, data, slot="trust", now=now)
+    return Step(verified.claims.serial, verified.digest, arrival)
+
+
+def _known(site: Site, data: bytes) -> Step | None:
+    """A version that was taken in before, brought along again: the very same body."""
+    body_digest = digest(parse(data).body)
+    row = site.database.execute(
+        "SELECT serial FROM documents WHERE role = 'root' AND digest = ?", (body_digest,)
+    ).fetchone()
+    return Step(int(row["serial"]), body_digest, Arrival.SAME) if row else None
