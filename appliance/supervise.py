@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import FrameType
 
 from appliance.config.secrets import host_secrets
@@ -34,7 +34,7 @@ from appliance.state.serving import ServingLock
 from appliance.state.site import Site, open_site
 from appliance.state.standing import judge_site
 from licensing.clock import Look, observe, step_between
-from licensing.document import format_time
+from licensing.document import Verified, format_time
 from licensing.errors import Refusal
 from licensing.standing import Standing
 
@@ -90,11 +90,16 @@ def serve(settings: Settings, *, on_ready: Callable[[Site, Standing], None]) -> 
 
 def check_may_serve(site: Site, settings: Settings) -> Standing:
     """Where the site stands, if it may serve at all. Raises the refusal that callers would meet."""
-    site.observe_boot(boot_id(), _now())
+    site.observe_boot(boot_id(), _now(), _tolerance(site))
     snapshot = take_snapshot(site, host_secrets(os.environ, settings.secrets_dir), _now())
     if snapshot.refusal is not None:
         raise snapshot.refusal
     return snapshot.standing
+
+
+def _tolerance(site: Site) -> timedelta:
+    licence = site.licence(site.trust())
+    return timedelta(seconds=licence.claims.clock_tolerance_seconds if isinstance(licence, Verified) else 0)
 
 
 def _keep_books(site: Site, gateway: subprocess.Popen[bytes], standing: Standing, stop: _Stop) -> None:
@@ -143,6 +148,7 @@ def _load_gateway(settings: Settings) -> subprocess.Popen[bytes]:
         [sys.executable, "-m", "appliance.gateway.server"],
         env=environment,
         stdin=subprocess.PIPE,
+        stdout=sys.stderr,  # standard output is for what `--json` promises
         start_new_session=True,
     )
 

@@ -49,9 +49,13 @@ def witness(floor: TimeFloor, moment: datetime, source: str) -> TimeFloor:
     return TimeFloor(moment, source) if moment > floor.at else floor
 
 
-def observe_boot(floor: TimeFloor, wall: datetime) -> TimeFloor:
-    """Raises the floor by the host's clock at a boot: by BOOT_ALLOWANCE at most, for the time spent powered off."""
-    return _raise_by(floor, wall, BOOT_ALLOWANCE)
+def observe_boot(floor: TimeFloor, wall: datetime, tolerance: timedelta = BOOT_ALLOWANCE) -> TimeFloor:
+    """Raises the floor by the host's clock at a boot: for the time spent powered off.
+
+    By BOOT_ALLOWANCE at most, and never by more than the licence's tolerance: one boot with a wrong clock locks
+    nobody out.
+    """
+    return _raise_by(floor, wall, min(BOOT_ALLOWANCE, tolerance))
 
 
 def observe(floor: TimeFloor, before: Look, now: Look) -> TimeFloor:

@@ -76,9 +76,9 @@ def open_since(site: Site) -> datetime:
     return last.period.end if last else site.created_at
 
 
-def due_periods(start: datetime, now: datetime) -> Iterator[Period]:
+def due_periods(start: datetime, now: datetime, grace: timedelta = MIDNIGHT_GRACE) -> Iterator[Period]:
     """The whole remainders of days that lie between `start` and `now`, oldest first (pure)."""
-    while (midnight := _next_midnight(start)) + MIDNIGHT_GRACE <= now:
+    while (midnight := _next_midnight(start)) + grace <= now:
         yield Period(start=start, end=midnight)
         start = midnight
 

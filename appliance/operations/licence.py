@@ -92,13 +92,6 @@ def _judge_file(site: Site, file: Path, now: datetime) -> tuple[Judged, Verified
     trust = site.trust()
     verified = open_licence(data, trust)
     licence = verified.claims
-    arrival = arrive(
-        site.floor_of("licence"),
-        role="licence",
-        key_epoch=verified.key_epoch,
-        serial=licence.serial,
-        digest=verified.digest,
-    )
     would_stand = judge(
         licence=verified,
         trust=trust,
@@ -106,5 +99,15 @@ def _judge_file(site: Site, file: Path, now: datetime) -> tuple[Judged, Verified
         floor=witness(site.time_floor(), licence.issued_at, "this licence"),
         site=facts_here(site),
         reported_until=reported_until(site),
+    )
+    # Serials are counted per site: those of another site's licence say nothing here.
+    if would_stand.rung in {Rung.WRONG_SITE, Rung.WRONG_EPOCH}:
+        return Judged(licence, verified.digest, would_stand, Arrival.NEW), verified, data
+    arrival = arrive(
+        site.floor_of("licence"),
+        role="licence",
+        key_epoch=verified.key_epoch,
+        serial=licence.serial,
+        digest=verified.digest,
     )
     return Judged(licence, verified.digest, would_stand, arrival), verified, data

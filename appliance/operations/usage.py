@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from appliance.errors import NothingToExport, UsageUnknown
-from appliance.ledger.seal import Sealed, due_periods, open_since, running_period, seal, sealed_files
+from appliance.ledger.seal import MIDNIGHT_GRACE, Sealed, due_periods, open_since, running_period, seal, sealed_files
 from appliance.ledger.store import take_in
 from appliance.state.site import Site
 from licensing.document import Verified, format_time
@@ -34,16 +34,16 @@ class Use:
     estimated_tokens: int
 
 
-def seal_due(site: Site, now: datetime) -> list[Sealed]:
+def seal_due(site: Site, now: datetime, *, grace: timedelta = MIDNIGHT_GRACE) -> list[Sealed]:
     """Seals every whole day (or what is left of it) that is over. Nothing to do is no error."""
     take_in(site.database, site.journal_folder, now)
     licence = _licence(site)
-    return [seal(site, period, licence, now) for period in due_periods(open_since(site), now)]
+    return [seal(site, period, licence, now) for period in due_periods(open_since(site), now, grace)]
 
 
 def seal_now(site: Site, now: datetime) -> list[Sealed]:
-    """Seals what is due, and closes the day that is running at this second: the rest of it gets a file of its own."""
-    sealed = seal_due(site, now)
+    """Seals what is over, and closes the day that is running at this second: the rest of it gets a file of its own."""
+    sealed = seal_due(site, now, grace=timedelta(0))
     running = running_period(open_since(site), now)
     return [*sealed, seal(site, running, _licence(site), now)] if running else sealed
 

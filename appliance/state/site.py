@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -147,11 +147,11 @@ class Site:
                 return after
         return before
 
-    def observe_boot(self, boot_id: str, wall: datetime) -> None:
+    def observe_boot(self, boot_id: str, wall: datetime, tolerance: timedelta) -> None:
         """Grants the boot allowance, once per boot of the host: restarting the gateway earns nothing."""
         with transaction(self.database) as db:
             if db.execute("SELECT boot_id FROM time_floor").fetchone()["boot_id"] != boot_id:
-                self._store_floor(observe_boot(self.time_floor(), wall))
+                self._store_floor(observe_boot(self.time_floor(), wall, tolerance))
                 db.execute("UPDATE time_floor SET boot_id = ?", (boot_id,))
 
     def _store_floor(self, floor: TimeFloor) -> None:

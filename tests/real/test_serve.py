@@ -1,0 +1,74 @@
+"""What `ao serve` says, and how it comes and goes."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+
+import pytest
+
+from tests.real.processes import alive, free_port, http_get, wait_until
+from tests.real.site_and_vendor import Site, Vendor, config_of
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, vendor: Vendor) -> Site:
+    config = config_of(("m-demo", "{name: demo}"))
+    return Site.licensed(tmp_path_factory.mktemp("serve"), vendor, config, "--add-on", "demo", name="serve-site")
+
+
+def test_with_json_it_prints_nothing_but_json(site: Site) -> None:
+    """Whatever the gateway's processes have to say (here: more workers than processors) goes to standard error."""
+    with site.serving(workers=(os.cpu_count() or 1) + 1) as gateway:
+        assert gateway.stop() == 0
+        lines = gateway.process.log.read_text().splitlines()
+    assert [sorted(json.loads(line)) for line in lines] == [["base_url", "rung"], ["stopped"]]
+
+
+def test_it_can_be_restarted_on_its_port_at_once_and_leaves_nobody_behind(site: Site) -> None:
+    port = free_port()
+    for _ in range(2):
+        with site.serving(port=port, workers=2) as gateway:
+            assert http_get(port, "/healthz") == (200, b'{"status":"alive"}')
+            pids = gateway.process.tree()
+            assert gateway.stop() == 0
+            wait_until(lambda pids=pids: not any(alive(pid) for pid in pids), "nobody is left")  # type: ignore[misc]
+
+
+def test_status_tells_whether_it_serves(site: Site) -> None:
+    assert site.ao("status")["running_since"] is None
+    with site.serving() as gateway:
+        assert site.ao("status")["running_since"] is not None
+        assert gateway.stop() == 0
+    assert site.ao("status")["running_since"] is None
+
+
+def test_a_new_config_is_taken_up_without_dropping_a_request(site: Site, vendor: Vendor) -> None:
+    key = site.key()
+    headers = {"authorization": f"Bearer {key}"}
+    with site.serving(workers=2) as gateway:
+
+        def models() -> list[str]:
+            status, body = http_get(gateway.port, "/v1/models", headers)
+            assert status == 200
+            return [model["id"] for model in json.loads(body)["data"]]
+
+        assert models() == ["m-demo"]
+        site.put_in_force(vendor, config_of(("m-demo", "{name: demo}"), ("m-more", "{name: demo}")))
+        for _ in range(8):
+            assert models() == ["m-demo", "m-more"]
+        assert gateway.stop() == 0
+
+
+def test_starts_and_stops_are_told_in_the_usage_file(site: Site) -> None:
+    with site.serving() as gateway:
+        assert gateway.stop() == 0
+    time.sleep(1.1)
+    site.ao("usage", "seal", "--now")
+    [file] = site.ao("usage", "export", "--out", str(site.media))["files"]
+    runs = site.ao("usage", "show", file["file"])["runs"]
+    assert runs
+    assert all(run["stopped"] is not None for run in runs)
