@@ -1,0 +1,156 @@
+"""Whether a call may proceed: key, rung, model, caps, and what the app is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.access.keys import create_key, revoke_key
+from appliance.access.window import RateWindow
+from appliance.errors import ConfigMissing, LicenceRefused
+from appliance.gateway.admission import authenticate, rate_headers, routes_for, spend
+from appliance.gateway.errors import InvalidKey, ModelNotFound, ModelNotLicensed, RateLimited, error_body
+from appliance.gateway.snapshot import Snapshot, take_snapshot
+from appliance.state.site import Site
+from tests.appliance.papers import NOW, entropy
+from tests.appliance.sites import licensed_site, make_site, no_secrets, put_licence
+
+TWO = (
+    "models:\n"
+    "  - alias: chat\n    provider: {name: openai-compatible, api_base: 'http://a/v1'}\n"
+    "  - alias: chat\n    provider: {name: demo}\n"
+    "  - alias: other\n    provider: {name: demo}\n"
+)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    made = licensed_site(tmp_path / "state", TWO, models=["cha?"], caps={"rpm": 2, "tpm": 50})
+    yield made
+    made.close()
+
+
+def snapshot(site: Site) -> Snapshot:
+    return take_snapshot(site, no_secrets, NOW)
+
+
+def make_key(site: Site, **more: Any) -> str:
+    usual: dict[str, Any] = {"name": "x", "org": "o", "team": "t", "expires_at": None, "now": NOW}
+    made = create_key(site.database, hash_key=site.key.hash_key, entropy=entropy("x", 32), **(usual | more))
+    return made.secret
+
+
+def test_a_key_is_known_by_what_it_is(site: Site) -> None:
+    secret = make_key(site).encode()
+    for headers in ({b"authorization": b"Bearer " + secret}, {b"x-api-key": secret}, {b"x-api-key": b" " + secret}):
+        assert authenticate(snapshot(site), headers, NOW).name == "x"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {b"authorization": b""},
+        {b"authorization": b"Bearer "},
+        {b"authorization": b"ao-x"},
+        {b"x-api-key": b"ao-\xff\xfe"},
+        {b"authorization": b"Bearer " + b"x" * 10_000},
+    ],
+)
+def test_anything_else_is_no_key(site: Site, headers: dict[bytes, bytes]) -> None:
+    make_key(site)
+    with pytest.raises(InvalidKey) as refused:
+        authenticate(snapshot(site), headers, NOW)
+    assert refused.value.http_status == 401
+
+
+def test_a_key_that_has_ended_is_refused_with_the_reason(site: Site) -> None:
+    secret = make_key(site, expires_at=NOW + timedelta(days=1)).encode()
+    headers = {b"x-api-key": secret}
+    with pytest.raises(InvalidKey, match="expired"):
+        authenticate(snapshot(site), headers, NOW + timedelta(days=1))
+    revoke_key(site.database, "x", NOW)
+    with pytest.raises(InvalidKey, match="revoked") as refused:
+        authenticate(snapshot(site), headers, NOW)
+    assert secret.decode() not in refused.value.message
+
+
+def test_the_deployments_of_an_alias_come_in_the_order_written(site: Site) -> None:
+    assert [route.deployment.id for route in routes_for(snapshot(site), "chat")] == ["chat#0", "chat#1"]
+
+
+def test_an_alias_outside_the_licence_is_forbidden_and_one_outside_the_config_is_not_there(site: Site) -> None:
+    with pytest.raises(ModelNotLicensed):
+        routes_for(snapshot(site), "other")
+    for name in ("nothing", "chas", "CHAT"):
+        with pytest.raises(ModelNotFound):
+            routes_for(snapshot(site), name)
+
+
+def test_a_provider_without_its_add_on_is_no_route(tmp_path: Path) -> None:
+    site = licensed_site(tmp_path / "state", TWO, add_ons=[])
+    assert [route.deployment.id for route in routes_for(snapshot(site), "chat")] == ["chat#0"]
+    with pytest.raises(ModelNotFound):
+        routes_for(snapshot(site), "other")
+    site.close()
+
+
+def test_calls_are_refused_while_the_licence_does_not_allow_them(site: Site) -> None:
+    late = take_snapshot(site, no_secrets, NOW + timedelta(days=500))
+    with pytest.raises(LicenceRefused) as refused:
+        routes_for(late, "chat")
+    assert (refused.value.code, refused.value.http_status) == ("licence_expired", 403)
+    error = json.loads(error_body(refused.value))["error"]
+    assert (error["code"], error["type"], error["param"]) == ("licence_expired", "permission_error", None)
+
+
+def test_calls_are_refused_where_there_is_no_licence_or_no_config(tmp_path: Path) -> None:
+    site = make_site(tmp_path / "state")
+    with pytest.raises(LicenceRefused, match="No licence"):
+        routes_for(snapshot(site), "chat")
+    put_licence(site)
+    with pytest.raises(ConfigMissing):
+        routes_for(snapshot(site), "chat")
+    site.close()
+
+
+def test_a_call_is_taken_out_of_the_caps(site: Site, tmp_path: Path) -> None:
+    window = RateWindow(tmp_path / "rate-window", rpm=2, boot_id=b"x")
+    taken = snapshot(site)
+    first = dict(rate_headers(taken, spend(taken, window, 1000.0)))
+    assert first[b"x-ratelimit-limit-requests"] == b"2"
+    assert first[b"x-ratelimit-remaining-requests"] == b"1"
+    spend(taken, window, 1010.2)
+    with pytest.raises(RateLimited) as refused:
+        spend(taken, window, 1020.5)
+    headers = dict(refused.value.headers)
+    assert headers[b"retry-after"] == b"40"
+    assert headers[b"x-ratelimit-remaining-requests"] == b"0"
+    assert "2 requests a minute" in refused.value.message
+
+
+def test_a_call_refused_for_tokens_does_not_say_that_its_requests_are_used_up(site: Site, tmp_path: Path) -> None:
+    window = RateWindow(tmp_path / "rate-window", rpm=2, boot_id=b"x")
+    window.add_tokens(1000.0, 50)
+    with pytest.raises(RateLimited, match="50 tokens") as refused:
+        spend(snapshot(site), window, 1000.0)
+    assert dict(refused.value.headers).get(b"x-ratelimit-remaining-requests") != b"0"
+
+
+def test_a_token_cap_is_told_in_the_headers(site: Site, tmp_path: Path) -> None:
+    window = RateWindow(tmp_path / "rate-window", rpm=2, boot_id=b"x")
+    taken = snapshot(site)
+    headers = dict(rate_headers(taken, spend(taken, window, 1000.0)))
+    assert headers[b"x-ratelimit-limit-tokens"] == b"50"
+
+
+def test_no_secret_is_in_the_repr_of_what_a_worker_decides_by(site: Site) -> None:
+    taken = snapshot(site)
+    for each in (taken, replace(taken, refusal=None), *taken.routes["chat"], site.key):
+        assert "object at" in repr(each) or "=" not in repr(each)
