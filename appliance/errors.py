@@ -12,6 +12,7 @@ model call is in gateway/errors.py.)
         ├── SettingsRefused      46  the host's settings file is wrong
         ├── VendorToolsMissing   47  the demonstration needs ao-vendor
         ├── AlreadyServing       48  another gateway runs on this state
+        ├── ClockWrong           49  a clock that is earlier than this very release
         ├── ConfigRefused        60  a config that does not hold together, with key and line
         ├── ConfigMissing        61  no config has been imported
         ├── SecretMissing        62  a ${NAME} that the host does not provide
@@ -89,6 +90,12 @@ class AlreadyServing(ApplianceError):
     code = "already_serving"
     exit_code = 48
     default_remedy = "Stop the other one first, or give this one a state folder of its own."
+
+
+class ClockWrong(ApplianceError):
+    code = "clock_wrong"
+    exit_code = 49
+    default_remedy = "Set this host's clock to the true time, and run the command again."
 
 
 class ConfigRefused(ApplianceError):

@@ -36,14 +36,14 @@ class Settings(BaseModel):
 
 def load_settings(file: Path | None, environment: Mapping[str, str], options: Mapping[str, Any]) -> Settings:
     """The settings in force. `options` are command-line values; None means not given. Raises SettingsRefused."""
-    chosen = file or (Path(environment["AO_SETTINGS"]) if "AO_SETTINGS" in environment else None)
+    named = environment.get("AO_SETTINGS")
+    chosen = file or (Path(named) if named else None)
     if chosen is None and DEFAULT_FILE.is_file():
         chosen = DEFAULT_FILE
     facts: dict[str, Any] = _read(chosen) if chosen else {}
-    if "AO_STATE_DIR" in environment:
-        facts["state_dir"] = environment["AO_STATE_DIR"]
-    if "CREDENTIALS_DIRECTORY" in environment:
-        facts.setdefault("secrets_dir", environment["CREDENTIALS_DIRECTORY"])
+    for variable, name in (("AO_STATE_DIR", "state_dir"), ("CREDENTIALS_DIRECTORY", "secrets_dir")):
+        if environment.get(variable):
+            facts[name] = environment[variable]
     facts.update({name: value for name, value in options.items() if value is not None})
     try:
         settings = Settings.model_validate(facts)

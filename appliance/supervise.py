@@ -26,22 +26,27 @@ from appliance.config.secrets import host_secrets
 from appliance.errors import GatewayFailed, PortTaken
 from appliance.gateway.snapshot import take_snapshot
 from appliance.host_process import boot_id
-from appliance.ledger.store import take_in
+from appliance.ledger.store import prune, take_in
 from appliance.operations.usage import seal_due
 from appliance.settings import SETTINGS_VARIABLE, Settings
-from appliance.state.database import DatabaseFault, transaction
+from appliance.state.database import transaction
 from appliance.state.serving import ServingLock
 from appliance.state.site import Site, open_site
-from appliance.state.standing import judge_site
+from appliance.state.standing import judge_site, reported_until
 from licensing.clock import Look, observe, step_between
 from licensing.document import Verified, format_time
-from licensing.errors import Refusal
 from licensing.standing import Standing
 
 log = logging.getLogger("ao.serve")
 
 TAKE_IN_SECONDS = 0.25
 JUDGE_SECONDS = 60.0
+STEADY_SECONDS = 6 * 3600.0
+"""After running so long without a step, this host's clock is believed also where it is far ahead of the floor."""
+
+KEEP_JOURNAL = timedelta(days=2)
+"""How long after the vendor has acknowledged its entries a journal segment is still kept."""
+
 READY_SECONDS = 30.0
 GO = b"go\n"
 STOP_SECONDS = 40.0
@@ -103,7 +108,7 @@ def _tolerance(site: Site) -> timedelta:
 
 
 def _keep_books(site: Site, gateway: subprocess.Popen[bytes], standing: Standing, stop: _Stop) -> None:
-    before = _look()
+    before = steady_since = _look()
     judged = time.monotonic()
     while not stop.asked:
         time.sleep(TAKE_IN_SECONDS)
@@ -113,15 +118,17 @@ def _keep_books(site: Site, gateway: subprocess.Popen[bytes], standing: Standing
             take_in(site.database, site.journal_folder, _now())
             if time.monotonic() - judged >= JUDGE_SECONDS:
                 judged = time.monotonic()
-                before = _observe_clock(site, before)
+                stepped, before = _observe_clock(site, before)
+                steady_since = before if stepped else steady_since
                 standing = _judge(site, standing)
-                seal_due(site, _now())
-        except (DatabaseFault, OSError, Refusal):
-            # The journal keeps every entry until it can be taken in; serving goes on, and so does trying.
+                seal_due(site, _now(), trust_clock=before.monotonic - steady_since.monotonic >= STEADY_SECONDS)
+                prune(site.database, site.journal_folder, reported_until(site) - KEEP_JOURNAL)
+        except Exception:
+            # Whatever it is: the journal keeps every entry until it can be taken in; serving and trying go on.
             log.exception("the books could not be kept; trying again")
 
 
-def _observe_clock(site: Site, before: Look) -> Look:
+def _observe_clock(site: Site, before: Look) -> tuple[bool, Look]:
     now = _look()
     step = step_between(before, now)
     if step is not None:
@@ -129,7 +136,7 @@ def _observe_clock(site: Site, before: Look) -> Look:
         site.board.raise_generation()
         log.warning("the clock was set by %d s", step.seconds)
     site.raise_time_floor(lambda floor: observe(floor, before, now))
-    return now
+    return step is not None, now
 
 
 def _judge(site: Site, before: Standing) -> Standing:
@@ -200,6 +207,8 @@ def _check_port(settings: Settings) -> None:
 
 def _stop_gateway(gateway: subprocess.Popen[bytes]) -> None:
     """Lets exchanges in flight finish, then ends what is left. Harmless where it has ended already."""
+    if gateway.stdin is not None:
+        gateway.stdin.close()
     if gateway.poll() is None:
         gateway.terminate()
         try:

@@ -73,7 +73,7 @@ class Trust(Body):
                 raise ValueError(f"role {name} lists a key twice")
             if missing := [keyid for keyid in role.keys if keyid not in self.keys]:
                 raise ValueError(f"role {name} names key {missing[0][:12]}, which is not in the document")
-            usable = [key.algorithm for key in self._usable(name)]
+            usable = [key.algorithm for key in self.usable(name)]
             if role.threshold > len(usable):
                 raise ValueError(f"role {name} can never reach its threshold of {role.threshold}")
             for algorithm, needed in role.at_least.items():
@@ -81,7 +81,8 @@ class Trust(Body):
                     raise ValueError(f"role {name} can never have its {needed} signatures by {shown(algorithm, 40)}")
         return self
 
-    def _usable(self, role: RoleName) -> tuple[PublicKey, ...]:
+    def usable(self, role: RoleName) -> tuple[PublicKey, ...]:
+        """The keys of a role that are not revoked."""
         return tuple(self.keys[keyid].key for keyid in self.roles[role].keys if keyid not in self.revoked.keys)
 
     def verify(self, envelope: Envelope, *, role: RoleName, payload_type: str) -> VerifiedBody:
@@ -92,7 +93,7 @@ class Trust(Body):
         return verify(
             envelope,
             payload_type=payload_type,
-            keys=self._usable(role),
+            keys=self.usable(role),
             threshold=record.threshold,
             at_least=record.at_least,
         )
@@ -132,15 +133,15 @@ def advance(current: Trust, data: bytes) -> Verified[Trust]:
 
 def _check_epochs(current: Trust, successor: Trust) -> None:
     """A key epoch never falls, and rises with every change of a role's keys: that is what starts its ratchet anew."""
-    for name, role in successor.roles.items():
-        before = current.roles.get(name)
-        if before is None:
-            continue
-        changed = set(role.keys) != set(before.keys)
+    for name, before in current.roles.items():
+        role = successor.roles.get(name)
+        if role is None:
+            raise SerialRefused(f"Role {name} has vanished; a role may change hands, but not be forgotten.")
+        changed = set(successor.usable(name)) != set(current.usable(name))
         if role.epoch < before.epoch or (changed and role.epoch == before.epoch):
             raise SerialRefused(
                 f"Role {name} has key epoch {role.epoch} after {before.epoch}; "
-                "it must never fall, and rise when the role's keys change."
+                "it must never fall, and rise when the role's usable keys change."
             )
 
 

@@ -113,11 +113,14 @@ def revoke_key(database: Connection, name_or_id: str, now: datetime) -> tuple[Ap
 
     The second member says whether anything changed: revoking twice is harmless.
     """
+    name_or_id = name_or_id.removesuffix("…")
     with transaction(database) as db:
         rows = db.execute(
             "SELECT * FROM api_keys WHERE id = ?1 OR prefix = ?1 OR name = ?1 ORDER BY revoked_at IS NOT NULL",
             (name_or_id,),
         ).fetchall()
+        # An id names one key, whatever another key may be called.
+        rows = [row for row in rows if row["id"] == name_or_id] or rows
         live = [row for row in rows if row["revoked_at"] is None]
         if not rows:
             raise KeyUnknown(f"There is no API key {name_or_id[:64]!r}.")

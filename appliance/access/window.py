@@ -6,6 +6,8 @@ file lock: the call is admitted when the stamp `rpm` places back is at least a m
 so a worker killed while holding it releases it; a half-made admission is finished by whoever comes next, so it
 counts.
 
+A cap counts from the moment it is in force: calls admitted while there was none are not remembered.
+
 Tokens are counted after the reply, when they are known: no call is admitted once the last minute holds `tpm` tokens.
 
 Times are CLOCK_BOOTTIME seconds, which steps of the wall clock do not touch. After a reboot the stamps of the boot
@@ -16,6 +18,7 @@ once.
 from __future__ import annotations
 
 import fcntl
+import math
 import mmap
 import os
 import struct
@@ -27,6 +30,7 @@ from appliance.errors import StateUnwritable
 WINDOW_SECONDS = 60
 _MAGIC = 0x414F57494E303031
 _MINIMUM = 1024
+_COUNT_LIMIT = 2**62
 _HEADER = struct.Struct("<QQQQ16s")  # magic, capacity, admitted, intended, boot id
 _STAMP = struct.Struct("<d")
 _BUCKET = struct.Struct("<QQ")  # second, tokens
@@ -47,6 +51,7 @@ class Decision:
     retry_after: float
     remaining: int | None
     reset_after: float
+    remaining_tokens: int | None = None
 
 
 class RateWindow:
@@ -73,18 +78,22 @@ class RateWindow:
         with self._locked():
             self._capacity_needed = max(self._capacity_needed, _capacity_for(rpm))
             self._open_current()
-            if tpm is not None and (wait := self._tokens_wait(now, tpm)) is not None:
-                return Decision("tokens", wait, None, wait)
+            tokens_left: int | None = None
+            if tpm is not None:
+                used, wait = self._tokens_used(now, tpm)
+                tokens_left = max(0, tpm - used)
+                if wait > 0:
+                    return Decision("tokens", wait, None, wait, 0)
+            if rpm is None:
+                return Decision(None, 0.0, None, 0.0, tokens_left)
             admitted = self._finish_interrupted()
-            if rpm is not None and admitted >= rpm:
+            if admitted >= rpm:
                 age = now - self._stamp(admitted - rpm)
                 if age < WINDOW_SECONDS:
-                    return Decision("requests", WINDOW_SECONDS - age, 0, WINDOW_SECONDS - age)
+                    return Decision("requests", WINDOW_SECONDS - age, 0, WINDOW_SECONDS - age, tokens_left)
             self._record(admitted, now)
-            if rpm is None:
-                return Decision(None, 0.0, None, 0.0)
             inside, oldest = self._inside(admitted + 1, now, rpm)
-            return Decision(None, 0.0, rpm - inside, max(0.0, WINDOW_SECONDS - (now - oldest)))
+            return Decision(None, 0.0, rpm - inside, max(0.0, WINDOW_SECONDS - (now - oldest)), tokens_left)
 
     def add_tokens(self, now: float, tokens: int) -> None:
         """Counts tokens that a finished call has used."""
@@ -104,22 +113,22 @@ class RateWindow:
     def _locked(self) -> _FileLock:
         return _FileLock(self._lock)
 
-    def _tokens_wait(self, now: float, tpm: int) -> float | None:
-        """Seconds until enough old tokens leave the window, or None where there is room now."""
+    def _tokens_used(self, now: float, tpm: int) -> tuple[int, float]:
+        """The tokens of the last minute, and the seconds until there is room again (0: there is)."""
         second = int(now)
         buckets: list[tuple[int, int]] = sorted(
             (kept_second, tokens)
             for kept_second, tokens in _BUCKET.iter_unpack(self._memory[_BUCKETS_AT:_RING_AT])
             if kept_second > second - _BUCKETS
         )
-        used = sum(tokens for _, tokens in buckets)
+        used = left = sum(tokens for _, tokens in buckets)
         if used < tpm:
-            return None
+            return used, 0.0
         for kept_second, tokens in buckets:
-            used -= tokens
-            if used < tpm:
-                return max(1.0, kept_second + _BUCKETS - now)
-        return float(WINDOW_SECONDS)
+            left -= tokens
+            if left < tpm:
+                return used, max(1.0, kept_second + _BUCKETS - now)
+        return used, float(WINDOW_SECONDS)
 
     def _finish_interrupted(self) -> int:
         """The number ever admitted, counting one whose process died between its stamp and its count."""
@@ -154,9 +163,9 @@ class RateWindow:
         return stamp
 
     def _open_current(self) -> None:
-        """Maps the file that is there now; builds it where it is absent, too small, or of another boot."""
+        """Maps the file that is there now; builds it where it is absent, too small, damaged, or of another boot."""
         try:
-            inode = self._file.stat().st_ino
+            inode = self._file.lstat().st_ino
         except FileNotFoundError:
             inode = 0
         if inode and inode == self._inode and self._capacity >= self._capacity_needed:
@@ -165,15 +174,30 @@ class RateWindow:
         buckets = b""
         if inode:
             self._map()
-            magic, capacity, _, _, boot_id = _HEADER.unpack_from(self._memory, 0)
-            if magic == _MAGIC and boot_id == self._boot_id:
-                self._capacity = capacity
-                if capacity >= self._capacity_needed:
+            if self._is_whole():
+                if self._capacity >= self._capacity_needed:
                     return
                 admitted = self._finish_interrupted()
-                kept = [self._stamp(number) for number in range(max(0, admitted - capacity), admitted)]
+                first = max(0, admitted - self._capacity)
+                kept = [self._stamp(number) for number in range(first, admitted)]
                 buckets = bytes(self._memory[_BUCKETS_AT:_RING_AT])
         self._build(kept, buckets)
+
+    def _is_whole(self) -> bool:
+        """Whether the mapped file is one that this boot's workers wrote: sizes, counts and stamps that can be."""
+        if len(self._memory) < _RING_AT:
+            return False
+        magic, capacity, admitted, intended, boot_id = _HEADER.unpack_from(self._memory, 0)
+        if magic != _MAGIC or boot_id != self._boot_id or len(self._memory) != _RING_AT + capacity * _STAMP.size:
+            return False
+        self._capacity = capacity
+        stamps = _STAMP.iter_unpack(self._memory[_RING_AT:])
+        return (
+            capacity > 0
+            and intended in (admitted, admitted + 1)
+            and admitted < _COUNT_LIMIT
+            and all(math.isfinite(stamp) for (stamp,) in stamps)
+        )
 
     def _build(self, stamps: list[float], buckets: bytes) -> None:
         self._capacity = self._capacity_needed
@@ -184,18 +208,24 @@ class RateWindow:
             _STAMP.pack_into(image, self._place(number), stamp)
         fresh = self._file.with_suffix(".new")
         try:
-            fresh.write_bytes(image)
+            with fresh.open("wb") as stream:
+                stream.write(image)
+                stream.flush()
+                os.fsync(stream.fileno())
             fresh.replace(self._file)
         except OSError as exc:
             raise StateUnwritable(f"The rate window cannot be written: {exc.strerror}.", where=str(fresh)) from exc
         self._map()
 
     def _map(self) -> None:
-        descriptor = os.open(self._file, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            descriptor = os.open(self._file, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError as exc:
+            raise StateUnwritable(f"The rate window cannot be opened: {exc.strerror}.", where=str(self._file)) from exc
         try:
             status = os.fstat(descriptor)
             self._memory.close()
-            self._memory = mmap.mmap(descriptor, status.st_size)
+            self._memory = mmap.mmap(descriptor, status.st_size) if status.st_size else mmap.mmap(-1, 1)
             self._inode = status.st_ino
         finally:
             os.close(descriptor)

@@ -30,7 +30,10 @@ def add_to(main: click.Group) -> None:
             if candidate.arrival is Arrival.SAME:
                 return Result({"serial": serial, "arrival": "same"}, [f"Config {serial} was already in force."])
             lines = candidate.plan.lines()
-            if not yes and not face.as_json:
+            if not yes and face.as_json:
+                # Asking for JSON is no consent: a script that only reads must not change what is served.
+                return Result({"serial": serial, "arrival": "not agreed", "plan": asdict(candidate.plan)}, [], 1)
+            if not yes:
                 for line in lines:
                     click.echo(line)
                 lines = []
@@ -60,6 +63,7 @@ def add_to(main: click.Group) -> None:
         lines = [f"Config {config.serial}, issued {format_time(config.issued_at)}"]
         lines += [f"  {each['alias']}: {each['route']}" for each in routes]
         return Result(
-            {"serial": config.serial, "issued_at": format_time(config.issued_at), "models": routes, "text": source},
+            {"serial": config.serial, "issued_at": format_time(config.issued_at), "models": routes}
+            | ({"text": source} if text else {}),
             source.splitlines() if text else lines,
         )

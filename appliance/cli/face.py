@@ -20,7 +20,9 @@ from typing import Any, Concatenate, ParamSpec
 import click
 
 from appliance.config.secrets import SecretLookup, host_secrets
+from appliance.errors import StateDamaged
 from appliance.settings import Settings, load_settings
+from appliance.state.database import DatabaseFault
 from appliance.state.site import Site, open_site
 from licensing.errors import Refusal
 
@@ -70,6 +72,10 @@ def command(
             except Refusal as refusal:
                 show_refusal(refusal, as_json=as_json)
                 sys.exit(refusal.exit_code)
+            except DatabaseFault as fault:
+                damaged = StateDamaged(f"The state database cannot be used: {fault}.", where=str(settings.state_dir))
+                show_refusal(damaged, as_json=as_json)
+                sys.exit(damaged.exit_code)
             show(result, as_json=as_json)
             sys.exit(result.exit_code)
 

@@ -54,7 +54,7 @@ def add_to(main: click.Group) -> None:
     @click.option("--yes", is_flag=True, help="Do not ask.")
     def revoke(face: Face, *, key: str, yes: bool) -> Result:
         """End a key for good, by its id, prefix or name. Its next request is refused."""
-        if not yes and not face.as_json and not click.confirm(f"Revoke {key} for good?"):
+        if not yes and (face.as_json or not click.confirm(f"Revoke {key} for good?")):
             return Result({"revoked": False}, ["Nothing was changed."], 1)
         with face.site() as site:
             revoked, changed = revoke_key(site, key, face.now)

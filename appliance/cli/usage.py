@@ -10,7 +10,15 @@ import click
 
 from appliance.cli.face import Face, Result, command, table
 from appliance.ledger.seal import Sealed, sealed_files
-from appliance.operations.usage import acknowledged_seq, export_usage, read_usage_file, seal_due, seal_now, uses
+from appliance.operations.usage import (
+    acknowledged_seq,
+    export_usage,
+    held_back,
+    read_usage_file,
+    seal_due,
+    seal_now,
+    uses,
+)
 from licensing.document import format_time
 from licensing.usage import COUNT_FIELDS
 
@@ -39,14 +47,22 @@ def add_to(main: click.Group) -> None:
 
     @command(group, "seal", example="ao usage seal --now")
     @click.option("--now", "now_too", is_flag=True, help="Also close the day that is running, at this second.")
-    def seal(face: Face, *, now_too: bool) -> Result:
-        """Seal every day that is over into its usage file. A running gateway does this by itself after midnight
-        (UTC)."""
+    @click.option("--trust-clock", is_flag=True, help="Believe this host's clock, however far ahead it is.")
+    def seal(face: Face, *, now_too: bool, trust_clock: bool) -> Result:
+        """Seal every day that is over into its usage file.
+
+        A running gateway does this by itself after midnight (UTC). A day is sealed for ever; where this host's clock is
+        far ahead of all that is known, the days in between are held back until you say that the clock is right.
+        """
         with face.site() as site:
-            sealed = seal_now(site, face.now) if now_too else seal_due(site, face.now)
+            act = seal_now if now_too else seal_due
+            sealed = act(site, face.now, trust_clock=trust_clock)
+            held = held_back(site, face.now)
         files = [_file(each) for each in sealed]
         lines = [f"{each['name']}  {each['start']} to {each['end']}  {each['digest']}" for each in files]
-        return Result({"files": files}, lines or ["No period is due."])
+        if held:
+            lines.append(f"{held} days are held back: is {face.now:%Y-%m-%d %H:%M} UTC right? Then: --trust-clock.")
+        return Result({"files": files, "held_back": held}, lines or ["No period is due."])
 
     @command(group, "export", example="ao usage export --out /media/usb")
     @click.option("--out", type=click.Path(path_type=Path), default=Path(), show_default="this folder")

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -56,7 +57,7 @@ class Deployment:
     provider: str
     model: str
     api_base: str | None
-    api_key: str | None
+    api_key: str | None = field(repr=False)
     tags: tuple[str, ...]
 
 
@@ -109,6 +110,11 @@ def _deployment(document: Document, number: int, entry: ModelPart, known: dict[s
         raise ConfigRefused(f"Provider {needs.name!r} needs an api_base.", where=document.where(place))
     if not needs.needs_api_base and provider.api_base is not None:
         raise ConfigRefused(f"Provider {needs.name!r} takes no api_base.", where=document.where((*place, "api_base")))
+    if provider.api_base is not None and not _can_be_called(provider.api_base):
+        raise ConfigRefused(
+            f"The address {provider.api_base[:80]!r} cannot be called: its host or port is none.",
+            where=document.where((*place, "api_base")),
+        )
     if not needs.takes_api_key and provider.api_key is not None:
         raise ConfigRefused(f"Provider {needs.name!r} takes no api_key.", where=document.where((*place, "api_key")))
     if provider.region is not None:
@@ -127,6 +133,14 @@ def _deployment(document: Document, number: int, entry: ModelPart, known: dict[s
         api_key=provider.api_key,
         tags=tuple(entry.tags),
     )
+
+
+def _can_be_called(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def secret_name(api_key: str) -> str | None:

@@ -30,8 +30,10 @@ class Plan:
         shown = [f"from {start} to config {self.serial_after}"]
         for change in self.changes:
             shown.append(f"{change.what} {change.alias}")
-            shown += [f"  - {route}" for route in change.before if route not in change.after]
-            shown += [f"  + {route}" for route in change.after if route not in change.before]
+            shown += [f"  - {number}. {route}" for number, route in enumerate(change.before, 1)]
+            shown += [f"  + {number}. {route}" for number, route in enumerate(change.after, 1)]
+            if change.before == change.after:
+                shown.append("  another key in the config")
         return shown if self.changes else [*shown, "no model changes"]
 
 
@@ -39,10 +41,11 @@ def plan(before: Config | None, after: Config) -> Plan:
     """The difference between the config in force and a new one."""
     old = _routes(before.deployments if before else ())
     new = _routes(after.deployments)
+    old_keys, new_keys = (_keys(each.deployments if each else ()) for each in (before, after))
     changes = [
         Change(alias, "added" if alias not in old else "changed", old.get(alias, ()), routes)
         for alias, routes in new.items()
-        if old.get(alias) != routes
+        if old.get(alias) != routes or old_keys.get(alias) != new_keys[alias]
     ]
     changes += [Change(alias, "removed", routes, ()) for alias, routes in old.items() if alias not in new]
     return Plan(before.serial if before else None, after.serial, tuple(changes))
@@ -57,6 +60,14 @@ def describe(deployment: Deployment) -> str:
         key = f" with key {deployment.api_key}" if deployment.api_key.startswith("${") else " with a key in the config"
     tags = f" [{', '.join(deployment.tags)}]" if deployment.tags else ""
     return f"{deployment.provider} {deployment.model}{place}{key}{tags}"
+
+
+def _keys(deployments: Iterable[Deployment]) -> dict[str, tuple[str | None, ...]]:
+    """Compared and never shown."""
+    keys: dict[str, tuple[str | None, ...]] = {}
+    for each in deployments:
+        keys[each.alias] = (*keys.get(each.alias, ()), each.api_key)
+    return keys
 
 
 def _routes(deployments: Iterable[Deployment]) -> dict[str, tuple[str, ...]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from appliance.config.model import Deployment, secret_name
 from appliance.errors import SecretMissing
-from media.errors import MediaError
+from media.errors import MediaError, NotFound
 from media.reader import read_document
 
 _LIMIT_BYTES = 16 * 1024
@@ -23,16 +23,23 @@ def host_secrets(environment: Mapping[str, str], folder: Path | None) -> SecretL
     """Looks in the folder first (systemd's credentials), then in the environment."""
 
     def look_up(name: str) -> str | None:
-        if folder is not None:
-            try:
-                text = read_document(folder / name, limit=_LIMIT_BYTES).decode("utf-8").strip()
-            except (MediaError, UnicodeDecodeError):
-                text = ""
-            if text:
-                return text
-        return environment.get(name) or None
+        found = _in_folder(folder / name) if folder is not None else None
+        return found or environment.get(name) or None
 
     return look_up
+
+
+def _in_folder(file: Path) -> str | None:
+    """The value in the file; None where there is none. A file that is there and cannot be used is never passed over."""
+    try:
+        text = read_document(file, limit=_LIMIT_BYTES).decode("utf-8").strip()
+    except NotFound:
+        return None
+    except (MediaError, UnicodeDecodeError) as exc:
+        raise SecretMissing("The file of this secret is there and cannot be used.", where=str(file)) from exc
+    if not text:
+        raise SecretMissing("The file of this secret is empty.", where=str(file))
+    return text
 
 
 def resolve_keys(deployments: Iterable[Deployment], look_up: SecretLookup) -> Mapping[str, str]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from appliance.access.keys import ApiKey, hash_of
-from appliance.access.window import Decision, RateWindow
+from appliance.access.window import WINDOW_SECONDS, Decision, RateWindow
 from appliance.gateway.errors import InvalidKey, ModelNotFound, ModelNotLicensed, RateLimited
 from appliance.gateway.snapshot import Route, Snapshot
 
@@ -70,11 +70,18 @@ def spend(snapshot: Snapshot, window: RateWindow, now_monotonic: float) -> Decis
 
 
 def rate_headers(snapshot: Snapshot, decision: Decision) -> tuple[tuple[bytes, bytes], ...]:
-    """`x-ratelimit-*` for requests, where the licence caps them."""
-    if snapshot.rpm is None:
-        return ()
-    return (
-        (b"x-ratelimit-limit-requests", b"%d" % snapshot.rpm),
-        (b"x-ratelimit-remaining-requests", b"%d" % (decision.remaining or 0)),
-        (b"x-ratelimit-reset-requests", b"%ds" % math.ceil(decision.reset_after)),
-    )
+    """`x-ratelimit-*` for requests and tokens, where the licence caps them and the decision knows."""
+    headers: list[tuple[bytes, bytes]] = []
+    if snapshot.rpm is not None and decision.remaining is not None:
+        headers += [
+            (b"x-ratelimit-limit-requests", b"%d" % snapshot.rpm),
+            (b"x-ratelimit-remaining-requests", b"%d" % decision.remaining),
+            (b"x-ratelimit-reset-requests", b"%ds" % math.ceil(decision.reset_after)),
+        ]
+    if snapshot.tpm is not None and decision.remaining_tokens is not None:
+        headers += [
+            (b"x-ratelimit-limit-tokens", b"%d" % snapshot.tpm),
+            (b"x-ratelimit-remaining-tokens", b"%d" % decision.remaining_tokens),
+            (b"x-ratelimit-reset-tokens", b"%ds" % (math.ceil(decision.retry_after) or WINDOW_SECONDS)),
+        ]
+    return tuple(headers)

@@ -39,19 +39,19 @@ def endpoints(worker: Callable[[], Worker]) -> list[ASGIRouteHandler]:
     @asgi("/healthz", copy_scope=False)
     async def healthz(scope: Scope, receive: Receive, send: Send) -> None:
         """The process lives. Says nothing about whether it may serve."""
-        await _send(send, 200, b'{"status":"alive"}', (_JSON,))
+        await _send(send, 200, b'{"status":"alive"}', _plain(worker()))
 
     @asgi("/readyz", copy_scope=False)
     async def readyz(scope: Scope, receive: Receive, send: Send) -> None:
         """Whether a call would be answered now; if not, the code of the reason and nothing else."""
         refusal = (await worker().snapshot()).refusal
         body = {"ready": refusal is None} | ({"code": refusal.code} if refusal else {})
-        await _send(send, 503 if refusal else 200, msgspec.json.encode(body), (_JSON,))
+        await _send(send, 503 if refusal else 200, msgspec.json.encode(body), _plain(worker()))
 
-    @asgi("/", copy_scope=False)
+    @asgi("/", is_mount=True, copy_scope=False)
     async def root(scope: Scope, receive: Receive, send: Send) -> None:
-        """Some clients ask HEAD / to see whether anybody is there."""
-        await _send(send, 200, b'{"product":"AO Appliance","api":"/v1"}', (_JSON,))
+        """Some clients ask HEAD / to see whether anybody is there; every other path is told that it is none."""
+        await _answer(worker(), cast(HTTPScope, scope), receive, send, _root)
 
     return [v1, healthz, readyz, root]
 
@@ -96,7 +96,7 @@ async def _exchange(
     key = authenticate(snapshot, dict(scope["headers"]), now)
     started = worker.monotonic()
     body = await read_body(receive)
-    call = parse_call(endpoint, body)
+    call = parse_call(endpoint, body, scope["query_string"].decode("latin-1"))
     routes = routes_for(snapshot, call.model)
     decision = spend(snapshot, worker.window, worker.window_time())
     exchange = Exchange(
@@ -125,6 +125,20 @@ async def _models(worker: Worker, alias: str, scope: HTTPScope, send: Send, requ
     else:
         body = b'{"object":"list","data":[' + b",".join(snapshot.models.values()) + b"]}"
     await _send(send, 200, body, (_JSON, (b"x-request-id", request_id.encode())))
+
+
+async def _root(worker: Worker, scope: HTTPScope, receive: Receive, send: Send, request_id: str) -> None:
+    if scope["path"].strip("/"):
+        raise PathNotFound("There is nothing here; the API is below /v1.")
+    await _send(send, 200, b'{"product":"AO Appliance","api":"/v1"}', (_JSON, _id(request_id)))
+
+
+def _id(request_id: str) -> tuple[bytes, bytes]:
+    return (b"x-request-id", request_id.encode())
+
+
+def _plain(worker: Worker) -> Headers:
+    return (_JSON, _id(worker.next_id()))
 
 
 def _require(scope: HTTPScope, *methods: str) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from appliance.access.keys import ApiKey
 from appliance.gateway.snapshot import Route, Snapshot
-from appliance.gateway.stream import Usage
+from appliance.gateway.usage_report import Usage
 from appliance.ledger.entry import Begun, Entry, Outcome
 from appliance.ledger.journal import Journal
 from appliance.providers.call import Call

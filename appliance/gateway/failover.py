@@ -24,13 +24,14 @@ from appliance.gateway.errors import (
 )
 from appliance.gateway.exchange import Exchange
 from appliance.gateway.snapshot import Route
-from appliance.gateway.stream import usage_in
 from appliance.gateway.upstream import UpstreamClient, send
+from appliance.gateway.usage_report import reply_in, usage_of
 from appliance.providers.call import Call, Reply
 
 log = logging.getLogger("ao.gateway")
 
 _MESSAGE_LIMIT = 2000
+_WORD_LIMIT = 128
 
 
 @dataclass(slots=True)
@@ -81,9 +82,12 @@ async def _answer_of(client: UpstreamClient, exchange: Exchange, route: Route) -
             return Streaming(reply, first, chunks)
         body = await reply.read()
         try:
-            exchange.usage = usage_in(body)
+            told = reply_in(body)
         except msgspec.DecodeError as exc:
             raise UpstreamDown("The model server's answer is not JSON.") from exc
+        if told.failed:
+            raise UpstreamDown("The model server answered with an error.")
+        exchange.usage = usage_of(told)
         return Whole(reply.status, "application/json", body)
     finally:
         if not kept_open:
@@ -122,16 +126,20 @@ def _passed_on(status: int, body: bytes, route: Route) -> UpstreamRefusedRequest
     error = _error_in(body)
     message = error.get("message")
     text = message if isinstance(message, str) and message else f"The model server refused the request ({status})."
-    for secret in _not_to_be_told(route):
-        text = text.replace(secret, "…")
-    kind, param, code = (error.get(name) for name in ("type", "param", "code"))
-    return UpstreamRefusedRequest(
-        text[:_MESSAGE_LIMIT],
-        status=status,
-        kind=kind if isinstance(kind, str) else None,
-        param=param if isinstance(param, str) else None,
-        code=code if isinstance(code, str) else None,
+    secrets = _not_to_be_told(route)
+    kind, param, code = (
+        _without(secrets, told)[:_WORD_LIMIT] if isinstance(told := error.get(name), str) else None
+        for name in ("type", "param", "code")
     )
+    return UpstreamRefusedRequest(
+        _without(secrets, text)[:_MESSAGE_LIMIT], status=status, kind=kind, param=param, code=code
+    )
+
+
+def _without(secrets: list[str], text: str) -> str:
+    for secret in secrets:
+        text = text.replace(secret, "…")
+    return text
 
 
 def _error_in(body: bytes) -> dict[str, Any]:
@@ -148,4 +156,5 @@ def _error_in(body: bytes) -> dict[str, Any]:
 def _not_to_be_told(route: Route) -> list[str]:
     base = route.deployment.api_base
     parts = urlsplit(base) if base else None
-    return [text for text in (route.api_key, base, parts.netloc if parts else None) if text]
+    places = (base, parts.netloc, parts.hostname) if parts else ()
+    return [text for text in (route.api_key, *places) if text]

@@ -83,7 +83,7 @@ async def _whole(worker: Worker, exchange: Exchange, answer: Whole, headers: Hea
 
 
 async def _stream(worker: Worker, exchange: Exchange, answer: Streaming, headers: Headers, out: _Started) -> None:
-    frames = Relay(show_usage=exchange.call.wants_usage)
+    frames = Relay(show_usage=exchange.call.wants_usage, choices=exchange.call.choices)
     exchange.reply_status = 200
     exchange.first_token = worker.monotonic()
     try:

@@ -15,6 +15,7 @@ BODY_LIMIT_BYTES = 32 * 1024 * 1024
 
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _text = msgspec.json.Decoder(str)
+_number = msgspec.json.Decoder(int)
 
 
 class _StreamOptions(msgspec.Struct):
@@ -49,23 +50,39 @@ async def read_body(receive: Receive) -> bytes:
     raise ClientGone
 
 
-def parse_call(endpoint: str, body: bytes) -> Call:
+def parse_call(endpoint: str, body: bytes, query: str = "") -> Call:
     """The call in this body. Raises InvalidRequest naming the member at fault."""
     try:
         members = _members.decode(body)
-    except msgspec.DecodeError as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise InvalidRequest("The request body is not a JSON object.") from exc
     model = members.get("model")
     if model is None:
         raise InvalidRequest("The request names no model.", param="model")
     try:
         alias = _text.decode(model)
-    except msgspec.DecodeError as exc:
-        raise InvalidRequest("The model must be a string.", param="model") from exc
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise InvalidRequest("The model must be a string of valid UTF-8.", param="model") from exc
     stream = bytes(members.get("stream", b"false"))
     if stream not in (b"true", b"false", b"null"):
         raise InvalidRequest("The member stream must be true or false.", param="stream")
-    return Call(endpoint, alias, members, stream == b"true", _wants_usage(members.get("stream_options")))
+    return Call(
+        endpoint,
+        alias,
+        members,
+        stream=stream == b"true",
+        wants_usage=_wants_usage(members.get("stream_options")),
+        choices=_choices(members.get("n")),
+        query=query,
+    )
+
+
+def _choices(n: msgspec.Raw | None) -> int:
+    """How many choices were asked for. What is no number is the upstream's to refuse."""
+    try:
+        return max(1, _number.decode(n)) if n is not None else 1
+    except msgspec.DecodeError:
+        return 1
 
 
 def _wants_usage(options: msgspec.Raw | None) -> bool:

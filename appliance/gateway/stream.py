@@ -2,8 +2,8 @@
 
 `Relay` is pure: bytes in, bytes out, facts gathered. It cuts at frame ends however the bytes were split on the wire,
 keeps usage to itself where the app did not ask for it, and holds back only the closing `[DONE]`, so that the exchange
-can be recorded before its last byte leaves. (WHATWG HTML, server-sent events: lines end in LF, CRLF or CR; a blank
-line ends a frame.)
+can be recorded before its last byte leaves. (WHATWG HTML, server-sent events: lines end in LF, CRLF or CR; a blank line
+ends a frame.)
 """
 
 from __future__ import annotations
@@ -13,88 +13,63 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from appliance.gateway.usage_report import Usage, reply_in, usage_of
+
 FRAME_LIMIT_BYTES = 8 * 1024 * 1024
 
-_FRAME_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+# Two line ends in a row. Atomic, so that one CRLF is never read as a CR and an LF.
+_FRAME_END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
+_LONGEST_END = 4
 DONE = b"data: [DONE]\n\n"
-
-
-class Usage(msgspec.Struct):
-    """An upstream's own count. Absent members are zero."""
-
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cached_tokens: int = 0
-
-
-class _PromptDetails(msgspec.Struct):
-    cached_tokens: int | None = None
-
-
-class _WireUsage(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: _PromptDetails | None = None
-
-
-class _WireReply(msgspec.Struct):
-    usage: _WireUsage | None = None
-    choices: list[msgspec.Raw] | None = None
-    error: msgspec.Raw | None = None
-
-
-_reply_decoder = msgspec.json.Decoder(_WireReply)
 
 
 class FrameTooLarge(Exception):
     """A frame without an end: the upstream is not speaking server-sent events."""
 
 
-def usage_in(body: bytes) -> Usage | None:
-    """The usage that a whole JSON reply reports, or None. Raises msgspec.DecodeError where it is not such a reply."""
-    return _usage(_reply_decoder.decode(body).usage)
-
-
-def _usage(wire: _WireUsage | None) -> Usage | None:
-    if wire is None:
-        return None
-    cached = wire.prompt_tokens_details.cached_tokens if wire.prompt_tokens_details else None
-    counts = (wire.prompt_tokens or 0, wire.completion_tokens or 0, cached or 0)
-    # A negative count is no count; the meter must not run backwards.
-    return Usage(*counts) if min(counts) >= 0 else None
-
-
 @dataclass(slots=True)
 class Relay:
-    """One stream. `feed` returns what may go out now; when `done` is set, only `[DONE]` is still to be sent."""
+    """One stream of `choices` choices. `feed` returns what may go out now; once `done`, only `[DONE]` is to be sent."""
 
     show_usage: bool
+    choices: int = 1
     usage: Usage | None = None
     content_frames: int = 0
-    finished: bool = False
     done: bool = False
     failed: bool = False
-    _rest: bytes = field(default=b"", repr=False)
+    _ended: set[bytes] = field(default_factory=set, repr=False)
+    _rest: bytearray = field(default_factory=bytearray, repr=False)
+
+    @property
+    def finished(self) -> bool:
+        """Whether every choice has told why it ended: a stream that stops after that has said all it had to say."""
+        return len(self._ended) >= self.choices
 
     def feed(self, chunk: bytes) -> bytes:
         """Takes bytes as they came. Raises FrameTooLarge."""
-        if not self._rest and chunk.endswith(b"\n\n") and not _needs_a_look(chunk):
+        if not self._rest and _is_plain(chunk):
             # The common case, some hundred times a stream: whole frames with nothing but content.
-            self.content_frames += chunk.count(b"data:")
+            self.content_frames += chunk.count(b"\n\n")
             return chunk
-        return self._frame_by_frame(self._rest + chunk)
-
-    def _frame_by_frame(self, data: bytes) -> bytes:
-        out, start = [], 0
-        for end in _FRAME_END.finditer(data):
-            frame = data[start : end.end()]
-            start = end.end()
-            if not self.done and self._goes_out(frame):
-                out.append(frame)
-        self._rest = data[start:]
+        searched = max(0, len(self._rest) - _LONGEST_END)
+        self._rest += chunk
+        out = [frame for frame in self._frames(searched) if not self.done and self._goes_out(frame)]
         if len(self._rest) > FRAME_LIMIT_BYTES:
             raise FrameTooLarge
         return b"".join(out)
+
+    def _frames(self, searched: int) -> list[bytes]:
+        """Takes the whole frames out of what has come; `searched` bytes of it are known to hold no frame's end."""
+        frames, start = [], 0
+        while (found := _FRAME_END.search(self._rest, max(start, searched))) is not None:
+            end = found.end()
+            if end == len(self._rest) and found.group() in (b"\n\r", b"\r\n\r"):
+                break  # the CR may be the first half of a CRLF that is still on its way
+            frames.append(bytes(self._rest[start:end]))
+            start = end
+        del found
+        del self._rest[:start]
+        return frames
 
     def _goes_out(self, frame: bytes) -> bool:
         payload = _payload_of(frame)
@@ -103,31 +78,41 @@ class Relay:
         if payload == b"[DONE]":
             self.done = True
             return False
-        if not _needs_a_look(frame):
+        if not _needs_a_look(payload):
             self.content_frames += 1
             return True
         try:
-            reply = _reply_decoder.decode(payload)
+            reply = reply_in(payload)
         except msgspec.DecodeError:
+            self.content_frames += 1
             return True
-        self.failed = self.failed or (reply.error is not None and bytes(reply.error) != b"null")
-        self.finished = self.finished or b'"finish_reason":"' in payload.replace(b": ", b":")
-        usage = _usage(reply.usage)
+        choices = reply.choices_or_none()
+        self._ended.update(bytes(choice.index) for choice in choices if choice.finished)
+        self.failed = self.failed or reply.failed
+        usage = usage_of(reply)
         self.usage = usage or self.usage
-        if reply.choices:
+        if choices:
             self.content_frames += 1
             return True
         return self.show_usage or usage is None
 
 
+def _is_plain(chunk: bytes) -> bool:
+    """Whole frames of data, each in one piece, in which there is nothing to be looked at."""
+    return (
+        chunk.startswith(b"data:")
+        and chunk.endswith(b"\n\n")
+        and chunk.count(b"\n\n") == chunk.count(b"\n\ndata:") + 1
+        and not _needs_a_look(chunk)
+    )
+
+
 def _needs_a_look(data: bytes) -> bool:
     return (
-        b'"usage":{' in data
-        or b'"usage": {' in data
+        data.count(b'"finish_reason"') != data.count(b'"finish_reason":null')
+        or data.count(b'"usage"') != data.count(b'"usage":null')
+        or data.count(b'"error"') != data.count(b'"error":null')
         or b"[DONE]" in data
-        or b'"finish_reason":"' in data
-        or b'"finish_reason": "' in data
-        or b'"error"' in data
         or b"\r" in data
     )
 

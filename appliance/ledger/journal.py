@@ -10,6 +10,7 @@ A line: eight hexadecimal digits of CRC, a space, JSON, a newline.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import zlib
@@ -42,7 +43,7 @@ class Journal:
         self._segment_bytes = segment_bytes
         self._number = 0
         self._open: dict[str, Begun] = {}
-        self._descriptor = self._new_segment()
+        self._descriptor = self._new_segment()[1]
         self._size = 0
         self._dirty = False
 
@@ -73,53 +74,83 @@ class Journal:
         os.close(self._descriptor)
 
     def _append(self, line: Line) -> None:
-        data = _encoder.encode(line)
-        data = b"%08x %b\n" % (zlib.crc32(data), data)
+        data = _framed(line)
         try:
-            written = os.write(self._descriptor, data)
-            while written < len(data):
-                written += os.write(self._descriptor, data[written:])
+            _write_whole(self._descriptor, data)
         except OSError as exc:
-            self._seal_off_torn_line()
+            self._take_away_torn_line()
             raise StateUnwritable(f"The journal cannot be written: {exc.strerror}.", where=str(self._folder)) from exc
         self._size += len(data)
         self._dirty = True
 
-    def _seal_off_torn_line(self) -> None:
-        """After a short write, takes the torn part away, so that the next line starts on a line of its own."""
+    def _take_away_torn_line(self) -> None:
+        """After a short write, so that the next line starts on a line of its own."""
         try:
             os.ftruncate(self._descriptor, self._size)
         except OSError:
-            # The reader skips a torn line in the middle; nothing more can be done on a disk that fails.
-            self._size += 1
+            # The reader tells a torn line in the middle by its CRC; a newline at least keeps the next one apart.
+            with contextlib.suppress(OSError):
+                os.write(self._descriptor, b"\n")
+            self._size = os.fstat(self._descriptor).st_size
 
     def _rotate(self) -> None:
-        """Starts the next segment: open exchanges are begun again there, and marked as carried here."""
-        full, self._descriptor = self._descriptor, self._new_segment()
-        carried, self._size = list(self._open.values()), 0
-        for begun in carried:
-            self._append(begun)
-        os.fdatasync(self._descriptor)
-        for begun in carried:
-            data = _encoder.encode(Carried(begun.id))
-            os.write(full, b"%08x %b\n" % (zlib.crc32(data), data))
-        os.fdatasync(full)
-        os.close(full)
+        """Starts the next segment: open exchanges are begun again there, and marked as carried here.
 
-    def _new_segment(self) -> int:
+        All of it or none: where it cannot be done, the full segment goes on being written.
+        """
+        carried = list(self._open.values())
+        begun = b"".join(_framed(each) for each in carried)
+        file, descriptor = self._new_segment()
+        try:
+            _write_whole(descriptor, begun)
+            os.fdatasync(descriptor)
+            _write_whole(self._descriptor, b"".join(_framed(Carried(each.id)) for each in carried))
+            os.fdatasync(self._descriptor)
+        except OSError as exc:
+            file.unlink(missing_ok=True)
+            os.close(descriptor)
+            self._take_away_torn_line()
+            raise StateUnwritable(f"The journal cannot be written: {exc.strerror}.", where=str(self._folder)) from exc
+        os.close(self._descriptor)
+        self._descriptor, self._size = descriptor, len(begun)
+
+    def _new_segment(self) -> tuple[Path, int]:
+        """Makes and locks the next segment. It gets its name only when it is locked: nobody takes it for a dead one."""
         self._number += 1
         file = self._folder / f"{self._name}-{self._number:06d}{SUFFIX}"
+        unborn = file.with_suffix(".unborn")
+        descriptor = -1
         try:
-            descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(unborn, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            file.hardlink_to(unborn)  # unlike a rename, never over another
+            unborn.unlink()
+            _sync_folder(self._folder)
         except OSError as exc:
+            if descriptor >= 0:
+                os.close(descriptor)
+            unborn.unlink(missing_ok=True)
             raise StateUnwritable(f"The journal cannot be made: {exc.strerror}.", where=str(file)) from exc
-        return descriptor
+        return file, descriptor
+
+
+def _framed(line: Line) -> bytes:
+    data = _encoder.encode(line)
+    return b"%08x %b\n" % (zlib.crc32(data), data)
+
+
+def _write_whole(descriptor: int, data: bytes) -> None:
+    written = 0
+    while written < len(data):
+        written += os.write(descriptor, data[written:])
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def segments(folder: Path) -> list[Path]:
@@ -186,6 +217,9 @@ def _lines_after(segment: Path, offset: int, limit: int) -> tuple[list[bytes], i
     with segment.open("rb") as stream:
         stream.seek(offset)
         data = stream.read(limit)
+        # A stretch without a line end (zeros left by a power cut) must not hide what stands behind it.
+        while b"\n" not in data and (more := stream.read(limit)):
+            data += more
     end = data.rfind(b"\n") + 1
     return data[:end].split(b"\n")[:-1], offset + end
 

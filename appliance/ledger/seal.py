@@ -24,6 +24,7 @@ from licensing.document import format_time, parse_time
 from licensing.envelope import parse, sign, to_json
 from licensing.licence import Licence
 from licensing.merkle import root_of
+from licensing.ratchet import Floor
 from licensing.strict_json import canonical, load_object
 from licensing.usage import (
     Admission,
@@ -158,7 +159,7 @@ def _usage(
         admissions=_admissions(db, period),
         clock=_clock(site, db, period),
         runs=_runs(db, period),
-        last_receipt=_receipt(db, receipt.serial) if receipt else None,
+        last_receipt=_receipt(db, receipt) if receipt else None,
         anomalies=_anomalies(db, period),
     )
 
@@ -243,8 +244,10 @@ def _runs(db: sqlite3.Connection, period: Period) -> tuple[Run, ...]:
     )
 
 
-def _receipt(db: sqlite3.Connection, serial: int) -> ReceiptNamed | None:
-    row = db.execute("SELECT seq, digest FROM receipts WHERE serial = ?", (serial,)).fetchone()
+def _receipt(db: sqlite3.Connection, receipt: Floor) -> ReceiptNamed | None:
+    row = db.execute(
+        "SELECT seq, digest FROM receipts WHERE key_epoch = ? AND serial = ?", (receipt.key_epoch, receipt.serial)
+    ).fetchone()
     return ReceiptNamed(seq=row["seq"], digest=row["digest"]) if row else None
 
 

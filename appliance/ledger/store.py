@@ -11,18 +11,20 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
+from appliance.errors import StateDamaged
 from appliance.ledger.entry import Entry, interrupted
 from appliance.ledger.journal import left_open, read_from, segments, writer_is_dead
 from appliance.state.database import transaction
 from licensing.document import format_time
 
+_NUMBER_LIMIT = 2**50
 COLUMNS = Entry.__struct_fields__
 _INSERT = (
     f"INSERT OR IGNORE INTO ledger ({', '.join(COLUMNS)}) "  # noqa: S608 - column names are this module's own
@@ -50,7 +52,8 @@ def take_in(database: sqlite3.Connection, folder: Path, now: datetime) -> Taken:
         for segment in segments(folder):
             mark = done.get(segment.name)
             if mark is None or not mark["finished"]:
-                total += _take_segment(database, segment, mark["taken"] if mark else 0, now)
+                with suppress(FileNotFoundError):  # made and given up again by its writer in between
+                    total += _take_segment(database, segment, mark["taken"] if mark else 0, now)
     return total
 
 
@@ -60,10 +63,11 @@ def _take_segment(database: sqlite3.Connection, segment: Path, offset: int, now:
     total = Taken()
     while (piece := read_from(segment, offset)).upto > offset:
         with transaction(database) as db:
-            inserted = _insert(db, piece.entries)
+            inserted, odd = _insert(db, piece.entries)
+            damaged = piece.damaged + odd
             _mark(db, segment.name, piece.upto, finished=False)
-            _note_damage(db, segment, piece.damaged, now)
-        total += Taken(inserted, 0, piece.damaged)
+            _note_damage(db, segment, damaged, now)
+        total += Taken(inserted, 0, damaged)
         offset = piece.upto
     return total + _finish(database, segment, offset, now) if dead else total
 
@@ -73,16 +77,22 @@ def _finish(database: sqlite3.Connection, segment: Path, offset: int, now: datet
     cut_off = [interrupted(begun, noticed_at) for begun in left_open(segment)]
     torn = segment.stat().st_size - offset
     with transaction(database) as db:
-        inserted = _insert(db, cut_off)
+        inserted, _ = _insert(db, cut_off)
         _note_damage(db, segment, 1 if torn else 0, now)
         _mark(db, segment.name, offset, finished=True)
     return Taken(inserted, inserted, 1 if torn else 0)
 
 
-def _insert(db: sqlite3.Connection, entries: Sequence[Entry]) -> int:
+def _insert(db: sqlite3.Connection, entries: Sequence[Entry]) -> tuple[int, int]:
+    """How many came in, and how many could not: with numbers that no exchange has, which must not stop the others."""
+    rows = [row for row in map(msgspec.structs.astuple, entries) if _is_sane(row)]
     before = db.total_changes
-    db.executemany(_INSERT, map(msgspec.structs.astuple, entries))
-    return db.total_changes - before
+    db.executemany(_INSERT, rows)
+    return db.total_changes - before, len(entries) - len(rows)
+
+
+def _is_sane(row: tuple[object, ...]) -> bool:
+    return all(0 <= value < _NUMBER_LIMIT for value in row if isinstance(value, int))
 
 
 def _mark(db: sqlite3.Connection, name: str, taken: int, *, finished: bool) -> None:
@@ -100,7 +110,10 @@ def _note_damage(db: sqlite3.Connection, segment: Path, damaged: int, now: datet
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    descriptor = os.open(folder / ".taking-in", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        descriptor = os.open(folder / ".taking-in", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as exc:
+        raise StateDamaged(f"The journal folder cannot be used: {exc.strerror}.", where=str(folder)) from exc
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -110,3 +123,16 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def moment(milliseconds: int) -> datetime:
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def prune(database: sqlite3.Connection, folder: Path, before: datetime) -> int:
+    """Removes finished segments last written before that time: all they held is in the ledger and acknowledged."""
+    finished = {row["name"] for row in database.execute("SELECT name FROM segments WHERE finished")}
+    old = [
+        segment
+        for segment in segments(folder)
+        if segment.name in finished and segment.stat().st_mtime < before.timestamp()
+    ]
+    for segment in old:
+        segment.unlink()
+    return len(old)

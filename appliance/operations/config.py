@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -11,10 +11,11 @@ from appliance.config.model import Config
 from appliance.config.open import check_against_licence, open_config
 from appliance.config.plan import Plan, plan
 from appliance.config.secrets import SecretLookup, resolve_keys
-from appliance.errors import ConfigFrozen, ConfigMissing, LicenceRefused
+from appliance.errors import ConfigFrozen, LicenceRefused
 from appliance.state.site import Site
 from appliance.state.standing import judge_site
 from licensing.document import Verified
+from licensing.errors import Refusal
 from licensing.ratchet import Arrival, arrive
 from media.reader import LIMITS, read_document
 
@@ -27,6 +28,7 @@ class Candidate:
     data: bytes
     plan: Plan
     arrival: Arrival
+    secrets: SecretLookup = field(repr=False)
 
 
 def examine_config(site: Site, file: Path, secrets: SecretLookup, now: datetime) -> Candidate:
@@ -34,7 +36,10 @@ def examine_config(site: Site, file: Path, secrets: SecretLookup, now: datetime)
 
     Raises what signatures, YAML, serials, the config's own rules, the licence and missing secrets refuse.
     """
-    data = read_document(file, limit=LIMITS["config"])
+    return _examine(site, read_document(file, limit=LIMITS["config"]), secrets, now)
+
+
+def _examine(site: Site, data: bytes, secrets: SecretLookup, now: datetime) -> Candidate:
     trust = site.trust()
     standing = judge_site(site, trust, now)
     delegation = standing.licence.config_delegation if standing.licence else None
@@ -53,12 +58,29 @@ def examine_config(site: Site, file: Path, secrets: SecretLookup, now: datetime)
         raise ConfigFrozen(f"No config can be activated now. {standing.sentence}")
     check_against_licence(config, opened.document, standing.licence)
     resolve_keys(config.deployments, secrets)
-    return Candidate(verified, data, plan(_in_force_or_none(site), config), arrival)
+    if not site.has_in_force("config", verified, data):
+        arrival = Arrival.NEW
+    return Candidate(verified, data, plan(_in_force_or_none(site), config), arrival, secrets)
 
 
 def activate_config(site: Site, candidate: Candidate, now: datetime) -> Arrival:
-    """Puts an examined config in force; every worker takes it up with its next request."""
-    return site.accept(candidate.verified, candidate.data, slot="config", now=now)
+    """Puts an examined config in force; every worker takes it up with its next request.
+
+    It is examined once more while nothing else can change: between looking and agreeing, trust or licence may have.
+    """
+    site.accept(
+        candidate.verified,
+        candidate.data,
+        slot="config",
+        now=now,
+        before_commit=lambda: _examine_again(site, candidate, now),
+    )
+    return candidate.arrival
+
+
+def _examine_again(site: Site, candidate: Candidate, now: datetime) -> None:
+    if _examine(site, candidate.data, candidate.secrets, now).verified != candidate.verified:
+        raise ConfigFrozen("Who may sign configs has changed since this one was looked at; look again.")
 
 
 def config_in_force(site: Site) -> tuple[Config, str]:
@@ -68,7 +90,8 @@ def config_in_force(site: Site) -> tuple[Config, str]:
 
 
 def _in_force_or_none(site: Site) -> Config | None:
+    """None also where what is in force can no longer be believed: a fresh config must be able to heal that."""
     try:
         return config_in_force(site)[0]
-    except ConfigMissing:
+    except Refusal:
         return None

@@ -110,4 +110,6 @@ def _judge_file(site: Site, file: Path, now: datetime) -> tuple[Judged, Verified
         serial=licence.serial,
         digest=verified.digest,
     )
+    if not site.has_in_force("licence", verified, data):
+        arrival = Arrival.NEW
     return Judged(licence, verified.digest, would_stand, arrival), verified, data

@@ -129,7 +129,8 @@ def _configure(
     source.write_text(text, encoding="utf-8")
     signed.unlink(missing_ok=True)
     _vendor(folders, "config", "sign", str(source), "--site", SITE_ID, "--out", str(signed))
-    candidate = examine_config(site, signed, host_secrets({}, None), clock())
+    secret = host_secrets({}, None)
+    candidate = examine_config(site, signed, secret, clock())
     activate_config(site, candidate, clock())
     return True
 

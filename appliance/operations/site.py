@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from appliance.errors import SettingsRefused
+from appliance.errors import ClockWrong, SettingsRefused
 from appliance.state.site import Site, create_site
 from appliance.state.standing import facts_here
 from licensing.document import first_fault
@@ -33,6 +33,8 @@ class Initialised:
 
 def initialise(folder: Path, *, site: str, name: str, trust_file: Path, now: datetime, entropy: bytes) -> Initialised:
     """Makes the state folder with a key of its own, and pins the trust document. Refuses where a site already is."""
+    if now < BUILD_TIME:
+        raise ClockWrong(f"This host's clock says {now:%Y-%m-%d}, which is before this release was made.")
     _check_names(site, name, now)
     trust = read_document(trust_file, limit=LIMITS["trust"])
     made = create_site(folder, site=site, name=name, trust=trust, now=now, build_time=BUILD_TIME, entropy=entropy)

@@ -19,6 +19,9 @@ from licensing.usage import Usage, open_usage
 from media.reader import LIMITS, read_document
 from media.writer import Written, write_document
 
+CLOCK_LEAD = timedelta(hours=1)
+"""How far this host's clock may be ahead of the time floor and still have days sealed by itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Use:
@@ -34,18 +37,32 @@ class Use:
     estimated_tokens: int
 
 
-def seal_due(site: Site, now: datetime, *, grace: timedelta = MIDNIGHT_GRACE) -> list[Sealed]:
-    """Seals every whole day (or what is left of it) that is over. Nothing to do is no error."""
+def seal_due(
+    site: Site, now: datetime, *, grace: timedelta = MIDNIGHT_GRACE, trust_clock: bool = False
+) -> list[Sealed]:
+    """Seals every whole day (or what is left of it) that is over. Nothing to do is no error.
+
+    A day once sealed is sealed for ever, so a clock that is far ahead of all that is known is not believed at once:
+    days beyond CLOCK_LEAD are sealed only with `trust_clock`, by a person or after hours of steady running.
+    """
     take_in(site.database, site.journal_folder, now)
     licence = _licence(site)
-    return [seal(site, period, licence, now) for period in due_periods(open_since(site), now, grace)]
+    horizon = now if trust_clock else min(now, site.time_floor().at + CLOCK_LEAD)
+    return [seal(site, period, licence, now) for period in due_periods(open_since(site), horizon, grace)]
 
 
-def seal_now(site: Site, now: datetime) -> list[Sealed]:
+def held_back(site: Site, now: datetime) -> int:
+    """How many days are over by this host's clock, and not sealed because that clock is not believed yet."""
+    return sum(1 for _ in due_periods(open_since(site), now))
+
+
+def seal_now(site: Site, now: datetime, *, trust_clock: bool = False) -> list[Sealed]:
     """Seals what is over, and closes the day that is running at this second: the rest of it gets a file of its own."""
-    sealed = seal_due(site, now, grace=timedelta(0))
+    sealed = seal_due(site, now, grace=timedelta(0), trust_clock=trust_clock)
     running = running_period(open_since(site), now)
-    return [*sealed, seal(site, running, _licence(site), now)] if running else sealed
+    if running is None or (held_back(site, now) and not trust_clock):
+        return sealed
+    return [*sealed, seal(site, running, _licence(site), now)]
 
 
 def export_usage(site: Site, folder: Path, *, everything: bool = False) -> list[Written]:
@@ -76,8 +93,15 @@ def import_receipt(site: Site, file: Path, now: datetime) -> tuple[Receipt, Arri
 
     def record() -> None:
         site.database.execute(
-            "INSERT OR IGNORE INTO receipts VALUES (?, ?, ?, ?, ?)",
-            (receipt.serial, receipt.seq, receipt.head, format_time(receipt.accepted_until), format_time(now)),
+            "INSERT OR IGNORE INTO receipts VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                verified.key_epoch,
+                receipt.serial,
+                receipt.seq,
+                receipt.head,
+                format_time(receipt.accepted_until),
+                format_time(now),
+            ),
         )
 
     arrival = site.accept(

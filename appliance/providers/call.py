@@ -12,11 +12,12 @@ import msgspec
 from appliance.config.model import Deployment, ProviderNeeds
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Call:
     """One request as parsed at the door. `members` are the body's members, undecoded where nobody needs to look inside.
 
-    `wants_usage` is whether the client itself asked for usage in its stream. `endpoint` is the path below /v1.
+    `wants_usage` is whether the client itself asked for usage in its stream; `choices` is its `n`. `endpoint` is the
+    path below /v1, `query` what stood behind it, passed on as it is.
     """
 
     endpoint: str
@@ -24,9 +25,11 @@ class Call:
     members: dict[str, msgspec.Raw]
     stream: bool
     wants_usage: bool
+    choices: int = 1
+    query: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class UpstreamRequest:
     """An HTTP request to be sent: nothing in it is decided later."""
 

@@ -47,7 +47,7 @@ def answer(call: Call, deployment: Deployment) -> DemoReply:
         if call.endpoint == "embeddings":
             return _json(200, _embeddings(body, deployment))
         return _chat(call, body, deployment)
-    except (TypeError, KeyError, AttributeError, ValueError):
+    except (TypeError, LookupError, AttributeError, ValueError):
         fault = {"message": "The demonstration model cannot read this request.", "type": "invalid_request_error"}
         return _json(400, {"error": {**fault, "param": None, "code": "demo_unreadable"}})
 

@@ -23,10 +23,11 @@ def request(call: Call, deployment: Deployment, api_key: str | None) -> Upstream
         given = members.get("stream_options")
         options = _STREAM_OPTIONS.decode(given) if given is not None and bytes(given) != b"null" else {}
         members["stream_options"] = msgspec.Raw(_encoder.encode({**options, "include_usage": _TRUE}))
+    query = f"?{call.query}" if call.query else ""
     headers = [("content-type", "application/json"), ("accept-encoding", "identity")]
     if api_key is not None:
         headers.append(("authorization", f"Bearer {api_key}"))
-    return UpstreamRequest(f"{deployment.api_base}/{call.endpoint}", tuple(headers), _encoder.encode(members))
+    return UpstreamRequest(f"{deployment.api_base}/{call.endpoint}{query}", tuple(headers), _encoder.encode(members))
 
 
 OPENAI_COMPATIBLE = Provider(

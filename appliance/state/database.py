@@ -51,7 +51,13 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
 
 def _migrate(connection: sqlite3.Connection) -> None:
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    for number, script in _migrations():
+    migrations = _migrations()
+    if version > migrations[-1][0]:
+        raise StateDamaged(
+            f"The state database was made by a newer release (schema {version}).",
+            remedy="Run the release that made it, or a newer one.",
+        )
+    for number, script in migrations:
         if number > version:
             # executescript would commit first; the statements run one by one inside one transaction instead.
             with transaction(connection):

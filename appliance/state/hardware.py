@@ -12,7 +12,14 @@ from pathlib import Path
 
 from licensing.binding import fact_digest
 
-_NOTHING = re.compile(r"(?i)^(|none|unknown|default string|to be filled.*|not (specified|applicable).*|0+|f+|[0-:]+)$")
+VALUES_LIMIT = 64
+"""No more values of one fact are named, however many network cards a host has."""
+
+_SAYS_NOTHING = re.compile(
+    r"(?i)none|unknown|default string|invalid|oem|to be filled.*|not (specified|applicable|available|present).*|"
+    r"(system|base ?board|board|chassis)? ?serial( number| num)?|0123456789|123456789|"
+    r"03000200-0400-0500-0006-000700080009"
+)
 """What firmware writes where it has nothing to say; no identity is made of that."""
 
 
@@ -48,4 +55,5 @@ def _value(file: Path) -> str:
         value = file.read_text(encoding="utf-8", errors="replace").strip().lower()
     except OSError:
         return ""
-    return "" if _NOTHING.match(value) else value
+    letters = set(value) - set("-:. _")
+    return "" if len(letters) <= 1 or _SAYS_NOTHING.fullmatch(value) else value

@@ -6,7 +6,6 @@ so that editing the database achieves nothing. A document comes in together with
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +14,7 @@ from typing import Protocol
 
 from appliance.errors import AlreadyInitialised, NotInitialised, StateDamaged, StateUnwritable
 from appliance.state.board import Board
-from appliance.state.database import open_database, transaction
+from appliance.state.database import Connection, DatabaseFault, open_database, transaction
 from appliance.state.site_key import ENTROPY_BYTES as SITE_KEY_ENTROPY_BYTES
 from appliance.state.site_key import SiteKey, create_site_key, load_site_key
 from licensing.clock import Step, TimeFloor, observe_boot, witness
@@ -24,9 +23,15 @@ from licensing.errors import Refusal
 from licensing.licence import Licence, open_licence
 from licensing.ratchet import Arrival, Floor, arrive
 from licensing.trust import Trust, advance, pin
+from media.reader import read_document
+from media.writer import write_document
 
 DATABASE = "ao.db"
 SITE_KEY = "site.key"
+TRUST_PIN = "trust.pin"
+"""The digest that the operator compared at the start. Kept apart from the database, which is edited more easily."""
+
+_PIN_LIMIT = 256
 CHALLENGE_BYTES = 16
 ENTROPY_BYTES = SITE_KEY_ENTROPY_BYTES + CHALLENGE_BYTES
 
@@ -46,7 +51,7 @@ class Site:
     """An opened state folder."""
 
     folder: Path
-    database: sqlite3.Connection
+    database: Connection
     key: SiteKey
     board: Board
     id: str
@@ -64,12 +69,17 @@ class Site:
 
     def trust(self) -> Trust:
         """The trust in force: version 1 as pinned, and every step since, each verified again. Raises StateDamaged."""
-        rows = self.database.execute("SELECT bytes FROM documents WHERE role = 'root' ORDER BY serial").fetchall()
         try:
-            current = pin(rows[0]["bytes"]).claims
+            rows = self.database.execute("SELECT bytes FROM documents WHERE role = 'root' ORDER BY serial").fetchall()
+            pinned = pin(rows[0]["bytes"])
+            if read_document(self.folder / TRUST_PIN, limit=_PIN_LIMIT).decode().strip() != pinned.digest:
+                raise StateDamaged("The trust in the database is not the one that was pinned.", where=str(self.folder))
+            current = pinned.claims
             for row in rows[1:]:
                 current = advance(current, row["bytes"]).claims
-        except (Refusal, IndexError) as exc:
+        except StateDamaged:
+            raise
+        except (Refusal, IndexError, DatabaseFault, UnicodeDecodeError) as exc:
             raise StateDamaged(f"The pinned trust cannot be read: {exc}", where=str(self.folder / DATABASE)) from exc
         return current
 
@@ -89,6 +99,16 @@ class Site:
             "SELECT bytes FROM in_force JOIN documents USING (role, key_epoch, serial) WHERE slot = ?", (slot,)
         ).fetchone()
         return bytes(row["bytes"]) if row else None
+
+    def has_in_force(self, slot: str, verified: Verified[Issued], data: bytes) -> bool:
+        """Whether these very bytes are in force already: only then is bringing them again a no-op."""
+        in_force = self.in_force(slot)
+        return (
+            in_force is not None
+            and (in_force.role, in_force.key_epoch, in_force.serial)
+            == (verified.role, verified.key_epoch, verified.claims.serial)
+            and self.document(slot) == data
+        )
 
     def in_force(self, slot: str) -> Floor | None:
         """Which document is in force in a slot."""
@@ -119,16 +139,15 @@ class Site:
         serial, issued_at = verified.claims.serial, verified.claims.issued_at
         with transaction(self.database) as db:
             arrival = arrive(self.floor_of(role), role=role, key_epoch=epoch, serial=serial, digest=verified.digest)
-            if arrival is Arrival.NEW:
-                db.execute(
-                    "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?)",
-                    (role, epoch, serial, verified.digest, data, format_time(now)),
-                )
-                db.execute(
-                    "INSERT OR REPLACE INTO in_force VALUES (?, ?, ?, ?, ?)",
-                    (slot, role, epoch, serial, verified.digest),
-                )
-                self._store_floor(witness(self.time_floor(), issued_at, f"the {role} document with serial {serial}"))
+            db.execute(
+                # The same document again replaces its stored bytes, which may not verify any more; these just did.
+                "INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?, ?, ?)",
+                (role, epoch, serial, verified.digest, data, format_time(now)),
+            )
+            db.execute(
+                "INSERT OR REPLACE INTO in_force VALUES (?, ?, ?, ?, ?)", (slot, role, epoch, serial, verified.digest)
+            )
+            self._store_floor(witness(self.time_floor(), issued_at, f"the {role} document with serial {serial}"))
             before_commit()
         self.board.raise_generation()
         return arrival
@@ -185,45 +204,68 @@ def create_site(
 ) -> Site:
     """Makes a state folder with a new site key and pins the vendor's trust version 1.
 
-    Raises AlreadyInitialised, StateUnwritable, and whatever `licensing.trust.pin` refuses; then no site exists.
+    A making that was cut off is taken up again; a site key that is there already is kept, with a new epoch.
+    Raises AlreadyInitialised, StateUnwritable, StateDamaged, and whatever `licensing.trust.pin` refuses; then no site
+    exists.
     """
     pinned = pin(trust)
-    if (folder / DATABASE).exists() or (folder / SITE_KEY).exists():
-        raise AlreadyInitialised("There is already a site in this folder.", where=str(folder))
+    _require_no_site(folder)
     _make_folder(folder)
     _make_folder(folder / "journal")
-    create_site_key(folder / SITE_KEY, entropy[:-CHALLENGE_BYTES])
+    if not (folder / SITE_KEY).exists():
+        create_site_key(folder / SITE_KEY, entropy[:-CHALLENGE_BYTES])
+    load_site_key(folder / SITE_KEY)
+    write_document(folder / TRUST_PIN, pinned.digest.encode() + b"\n", replace=True, mode=0o600)
+    (folder / DATABASE).touch(mode=0o600)
     connection = open_database(folder / DATABASE)
     floor = witness(TimeFloor(build_time, "this release's build"), pinned.claims.issued_at, "the pinned trust")
     epoch = int(now.strftime("%Y%m%d%H%M%S"))
     with transaction(connection) as db:
-        db.execute(
-            "INSERT INTO site (only, id, name, epoch, created_at, challenge) VALUES (1, ?, ?, ?, ?, ?)",
-            (site, name, epoch, format_time(now), entropy[-CHALLENGE_BYTES:].hex()),
-        )
         db.execute(
             "INSERT INTO documents VALUES ('root', ?, 1, ?, ?, ?)",
             (pinned.key_epoch, pinned.digest, trust, format_time(now)),
         )
         db.execute("INSERT INTO in_force VALUES ('trust', 'root', ?, 1, ?)", (pinned.key_epoch, pinned.digest))
         db.execute("INSERT INTO time_floor (only, at, source) VALUES (1, ?, ?)", (format_time(floor.at), floor.source))
+        db.execute(
+            "INSERT INTO site (only, id, name, epoch, created_at, challenge) VALUES (1, ?, ?, ?, ?, ?)",
+            (site, name, epoch, format_time(now), entropy[-CHALLENGE_BYTES:].hex()),
+        )
     connection.close()
     return open_site(folder)
+
+
+def _require_no_site(folder: Path) -> None:
+    """Nothing is made over a site, nor over the journal of one whose database is gone."""
+    try:
+        has_journal = any((folder / "journal").glob("*.journal"))
+        has_database = (folder / DATABASE).is_file() and (folder / DATABASE).stat().st_size > 0
+    except OSError as exc:
+        raise StateUnwritable(f"The folder cannot be read: {exc.strerror}.", where=str(folder)) from exc
+    if has_database:
+        connection = open_database(folder / DATABASE)
+        made = connection.execute("SELECT 1 FROM site").fetchone() is not None
+        connection.close()
+        if made:
+            raise AlreadyInitialised("There is already a site in this folder.", where=str(folder))
+    if has_journal:
+        raise StateDamaged("There is a journal of usage here, and no database to it.", where=str(folder))
 
 
 def open_site(folder: Path) -> Site:
     """Raises NotInitialised, StateDamaged, StateUnwritable."""
     if not (folder / DATABASE).is_file():
         raise NotInitialised("There is no site in this state folder.", where=str(folder))
-    connection = open_database(folder / DATABASE)
-    row = connection.execute("SELECT * FROM site").fetchone()
+    try:
+        connection = open_database(folder / DATABASE)
+        row = connection.execute("SELECT * FROM site").fetchone()
+    except DatabaseFault as exc:
+        raise StateDamaged(f"The state database is damaged: {exc}.", where=str(folder / DATABASE)) from exc
     if row is None:
         connection.close()
-        raise StateDamaged(
-            "The making of this site was interrupted.",
-            where=str(folder),
-            remedy="Nothing was ever recorded here: remove the folder and run ao init again.",
-        )
+        if any((folder / "journal").glob("*.journal")):
+            raise StateDamaged("The state database is empty, and there is a journal of usage.", where=str(folder))
+        raise NotInitialised("The making of this site was cut off.", where=str(folder))
     return Site(
         folder,
         connection,
@@ -239,6 +281,7 @@ def open_site(folder: Path) -> Site:
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.chmod(0o700)
         probe = folder / ".writable"
         probe.write_bytes(b"")
         probe.unlink()

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from appliance.errors import StateDamaged, StateUnwritable
+from appliance.errors import StateDamaged
 from licensing.algorithms import ED25519, PublicKey
+from media.writer import write_document
 
 _SIZE = 32
 _MEMBERS = ("signing_seed", "sealing_seed", "hash_key")
@@ -43,19 +43,12 @@ class SiteKey:
 
 
 def create_site_key(file: Path, entropy: bytes) -> SiteKey:
-    """Makes and stores the site's secrets from ENTROPY_BYTES random bytes; never overwrites. Raises StateUnwritable."""
+    """Makes and stores the site's secrets from ENTROPY_BYTES random bytes; never overwrites. Raises MediaError."""
     if len(entropy) != ENTROPY_BYTES:
         raise ValueError(f"{ENTROPY_BYTES} bytes of entropy are needed")
     parts = {name: entropy[i * _SIZE : (i + 1) * _SIZE] for i, name in enumerate(_MEMBERS)}
     text = json.dumps({name: base64.b64encode(part).decode() for name, part in parts.items()}, indent=1) + "\n"
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(text.encode())
-            stream.flush()
-            os.fsync(stream.fileno())
-    except OSError as exc:
-        raise StateUnwritable(f"The site key cannot be written: {exc.strerror}.", where=str(file)) from exc
+    write_document(file, text.encode(), mode=0o600)
     return load_site_key(file)
 
 

@@ -102,11 +102,13 @@ CREATE TABLE usage_files (
 
 -- The vendor's acknowledgements: `seq` and `digest` name the file accepted, `serial` the receipt.
 CREATE TABLE receipts (
-    serial INTEGER PRIMARY KEY,
+    key_epoch INTEGER NOT NULL,
+    serial INTEGER NOT NULL,
     seq INTEGER NOT NULL,
     digest TEXT NOT NULL,
     accepted_until TEXT NOT NULL,
-    imported_at TEXT NOT NULL
+    imported_at TEXT NOT NULL,
+    PRIMARY KEY (key_epoch, serial)
 );
 
 -- What the site itself noticed; told in the next usage file.

@@ -29,12 +29,12 @@ def test_what_was_added_changed_and_removed() -> None:
     assert plan(before, after).lines() == [
         "from config 1 to config 2",
         "changed changed",
-        "  - openai-compatible m at http://a",
-        "  + openai-compatible m at http://b",
+        "  - 1. openai-compatible m at http://a",
+        "  + 1. openai-compatible m at http://b",
         "added new",
-        "  + openai-compatible m at http://a",
+        "  + 1. openai-compatible m at http://a",
         "removed gone",
-        "  - openai-compatible m at http://a",
+        "  - 1. openai-compatible m at http://a",
     ]
 
 

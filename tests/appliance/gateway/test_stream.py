@@ -11,13 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.gateway.stream import FRAME_LIMIT_BYTES, FrameTooLarge, Relay, Usage, usage_in
+from appliance.gateway.stream import FRAME_LIMIT_BYTES, FrameTooLarge, Relay
+from appliance.gateway.usage_report import Usage, reply_in, usage_of
 from tests.appliance.gateway.frames import DONE, content, finish, frame, usage
 
 
-def relayed(pieces: Iterable[bytes], *, show_usage: bool = False) -> tuple[bytes, Relay]:
+def usage_in(body: bytes) -> Usage | None:
+    return usage_of(reply_in(body))
+
+
+def relayed(pieces: Iterable[bytes], *, show_usage: bool = False, choices: int = 1) -> tuple[bytes, Relay]:
     """What goes out, and the relay, fed as the gateway feeds it: until it is done."""
-    relay = Relay(show_usage=show_usage)
+    relay = Relay(show_usage=show_usage, choices=choices)
     out = b""
     for piece in pieces:
         if relay.done:
@@ -180,8 +185,8 @@ def test_a_finish_reason_is_noticed(reason: str) -> None:
 def test_a_stream_of_several_choices_is_finished_when_all_are() -> None:
     both = {"choices": [{"index": n, "delta": {"content": "a"}, "finish_reason": None} for n in range(2)]}
     ends = [{"choices": [{"index": n, "delta": {}, "finish_reason": "stop"}]} for n in range(2)]
-    assert not relayed([frame(both), frame(ends[0])])[1].finished
-    assert relayed([frame(both), frame(ends[0]), frame(ends[1])])[1].finished
+    assert not relayed([frame(both), frame(ends[0])], choices=2)[1].finished
+    assert relayed([frame(both), frame(ends[0]), frame(ends[1])], choices=2)[1].finished
 
 
 @pytest.mark.parametrize("error", [{"message": "out of memory"}, "out of memory"])

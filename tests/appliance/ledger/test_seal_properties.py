@@ -13,6 +13,7 @@ from appliance.ledger.entry import Entry
 from appliance.ledger.seal import open_since, sealed_files
 from appliance.operations.usage import seal_due, seal_now, uses
 from appliance.state.site import Site
+from licensing.clock import witness
 from licensing.usage import Counts, Usage, faults_between, faults_within, open_usage
 from tests.appliance.entries import entry, outcomes, record
 from tests.appliance.papers import NOW
@@ -61,10 +62,10 @@ def test_the_sum_over_all_files_is_the_sum_over_the_ledger(acts: list[tuple[str,
             elif act == "take":
                 uses(site, now)
             elif act == "seal":
-                seal_due(site, now)
+                seal_due(site, now, trust_clock=True)
             else:
-                seal_now(site, now)
-        seal_due(site, now + timedelta(days=3))
+                seal_now(site, now, trust_clock=True)
+        seal_due(site, now + timedelta(days=3), trust_clock=True)
         assert total(site) == expected
         assert len(outcomes(site)) == expected.requests
         site.close()
@@ -81,6 +82,7 @@ def test_a_clock_that_was_wrong_for_a_while_does_not_stop_sealing(tmp_path: Path
     seal_due(site, NOW + timedelta(days=300))
     record(site, _call(1, NOW + timedelta(hours=1)), name="w")
     seal_now(site, NOW + timedelta(hours=2))
+    site.raise_time_floor(lambda floor: witness(floor, NOW + timedelta(days=3), "three days of uptime"))
     later = seal_due(site, NOW + timedelta(days=3))
     assert open_since(site) <= NOW + timedelta(days=3), f"nothing can be sealed before {open_since(site)}"
     assert total(site).requests == 1
