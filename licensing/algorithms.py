@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -45,8 +46,8 @@ def _is_sound_ed25519(public: bytes) -> bool:
     return bool(crypto_core_ed25519_is_valid_point(public))
 
 
-ED25519 = "ed25519"
-SM2 = "sm2"
+ED25519: Final = "ed25519"
+SM2: Final = "sm2"
 
 SCHEMES: Mapping[str, Scheme] = MappingProxyType(
     {

@@ -29,7 +29,8 @@ PAYLOAD_TYPES = MappingProxyType(
     | {"config": "application/vnd.ao.config.v1+yaml"}
 )
 
-_YEARS = (2000, 9000)
+EARLIEST_YEAR = 2000
+_YEARS = (EARLIEST_YEAR, 9000)
 """Far from the ends of the calendar, so that adding days of grace or tolerance to any date in a document is defined."""
 
 _RFC3339_Z = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", re.ASCII)

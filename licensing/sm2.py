@@ -4,9 +4,9 @@ Promise: `verify` says yes only to a signature that §7.1 accepts for this key, 
 `1234567812345678`; it answers no to everything else and raises on no bytes. A public key is `04 || X || Y`, a signature
 `r || s`, every number 32 bytes, big endian: each has one spelling. `is_sound` is asked by `PublicKey` and again here.
 
-Why our own: pyca/cryptography has SM3 and no SM2, and no package that has it runs on every site and makes every check
-of the standard (the record is in FORMATS.md). Nothing secret passes through here, so time may depend on the numbers:
-about two milliseconds. Signing is the vendor's (licensing/vendor/sm2_signing.py).
+Why our own: pyca/cryptography has SM3 and no SM2, and of the packages looked at none both runs on every site and makes
+every check by itself (the record is in FORMATS.md). Nothing secret passes through here, so time may depend on the
+numbers: a few milliseconds. Signing is the vendor's (licensing/vendor/sm2_signing.py).
 """
 
 from __future__ import annotations

@@ -88,7 +88,8 @@ def command(
 
 def show(result: Result, *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(result.data, ensure_ascii=False, default=str))
+        # ASCII only: what a sender wrote reaches the terminal as escapes.
+        click.echo(json.dumps(result.data, default=str))
     else:
         for line in result.lines:
             click.echo(line)
@@ -97,7 +98,7 @@ def show(result: Result, *, as_json: bool) -> None:
 def show_refusal(refusal: Refusal, *, as_json: bool) -> None:
     """One sentence, one remedy, one code."""
     if as_json:
-        click.echo(json.dumps({"error": refusal.as_dict()}, ensure_ascii=False))
+        click.echo(json.dumps({"error": refusal.as_dict()}))
         return
     click.echo(f"ao: {refusal} [{refusal.code}]", err=True)
     click.echo(f"    {refusal.remedy}", err=True)

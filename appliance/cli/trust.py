@@ -30,12 +30,12 @@ def add_to(main: click.Group) -> None:
         """
         with face.site() as site:
             steps = import_trust(site, list(files), face.now)
+            version = site.trust().serial
         return Result(
             {"steps": [{"version": s.version, "digest": s.digest, "arrival": s.arrival.value} for s in steps]},
             [
-                f"Trust version {step.version} is in force"
-                + (" (known already)." if step.arrival is Arrival.SAME else ".")
-                for step in steps
+                *(f"Trust version {step.version} was known already." for step in steps if step.arrival is Arrival.SAME),
+                f"Trust version {version} is in force.",
             ],
         )
 

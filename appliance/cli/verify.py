@@ -62,7 +62,7 @@ def _with_site(face: Face, data: bytes, request: Path | None, licence: Path | No
                 site_key=_request_key(request) or site.key.public_key,
                 delegation=_delegation(licence, trust) if licence else delegation,
             )
-            return examine_here(found, data, site, face.now)
+            return examine_here(found, data, site, face.secrets(), face.now)
     except NotInitialised as refusal:
         refusal.remedy = "Name a trust document: --trust trust.json"
         raise

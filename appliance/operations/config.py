@@ -36,10 +36,11 @@ def examine_config(site: Site, file: Path, secrets: SecretLookup, now: datetime)
 
     Raises what signatures, YAML, serials, the config's own rules, the licence and missing secrets refuse.
     """
-    return _examine(site, read_document(file, limit=LIMITS["config"]), secrets, now)
+    return examine_bytes(site, read_document(file, limit=LIMITS["config"]), secrets, now)
 
 
-def _examine(site: Site, data: bytes, secrets: SecretLookup, now: datetime) -> Candidate:
+def examine_bytes(site: Site, data: bytes, secrets: SecretLookup, now: datetime) -> Candidate:
+    """The same for bytes that were read already."""
     trust = site.trust()
     standing = judge_site(site, trust, now)
     delegation = standing.licence.config_delegation if standing.licence else None
@@ -79,7 +80,7 @@ def activate_config(site: Site, candidate: Candidate, now: datetime) -> Arrival:
 
 
 def _examine_again(site: Site, candidate: Candidate, now: datetime) -> None:
-    if _examine(site, candidate.data, candidate.secrets, now).verified != candidate.verified:
+    if examine_bytes(site, candidate.data, candidate.secrets, now).verified != candidate.verified:
         raise ConfigFrozen("Who may sign configs has changed since this one was looked at; look again.")
 
 

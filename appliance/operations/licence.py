@@ -7,14 +7,14 @@ from datetime import datetime
 from pathlib import Path
 
 from appliance.config.in_force import open_config_in_force
-from appliance.config.open import missing_features
+from appliance.config.open import missing_features, open_config
 from appliance.errors import LicenceRefused
 from appliance.state.site import Site
 from appliance.state.standing import facts_here, judge_site, reported_until
 from licensing.clock import witness
 from licensing.document import Verified
 from licensing.edition import who_has
-from licensing.errors import Refusal
+from licensing.errors import Refusal, SignatureRefused
 from licensing.licence import Licence, open_licence
 from licensing.ratchet import Arrival, arrive
 from licensing.standing import Rung, Standing, judge
@@ -37,12 +37,13 @@ class Judged:
 
 def verify_licence(site: Site, file: Path, now: datetime) -> Judged:
     """Judges a licence without importing it. Raises what reading, signatures and serials refuse."""
-    return _judge_file(site, file, now)[0]
+    return judge_licence(site, read_document(file, limit=LIMITS["licence"]), now)[0]
 
 
 def import_licence(site: Site, file: Path, now: datetime) -> Judged:
     """Puts a licence in force. Raises LicenceRefused on a rung of NOT_TO_BE_IMPORTED; then nothing has changed."""
-    judged, verified, data = _judge_file(site, file, now)
+    data = read_document(file, limit=LIMITS["licence"])
+    judged, verified = judge_licence(site, data, now)
     if judged.standing.rung in NOT_TO_BE_IMPORTED:
         raise LicenceRefused(judged.standing)
     site.accept(verified, data, slot="licence", now=now)
@@ -61,6 +62,7 @@ def consequences(site: Site, judged: Judged) -> list[str]:
         found += _caps_changed(held, licence)
         if held.config_delegation is not None and licence.config_delegation is None:
             found.append("Your officers could no longer sign configs; the vendor would.")
+    found += _config_orphaned(site, licence)
     try:
         config = open_config_in_force(site, site.trust()).verified.claims
     except Refusal:
@@ -71,6 +73,19 @@ def consequences(site: Site, judged: Judged) -> list[str]:
         alias = config.deployments[int(asked.path[1])].alias
         found.append(f"A deployment of {alias!r} would stop: {asked.title} needs {who_has(asked.feature)}.")
     return found
+
+
+def _config_orphaned(site: Site, licence: Licence) -> list[str]:
+    data = site.document("config")
+    if data is None:
+        return []
+    try:
+        open_config(data, site.trust(), site=site.id, delegation=licence.config_delegation)
+    except SignatureRefused:
+        return ["The config in force would stop: those who signed it could not sign under this licence."]
+    except Refusal:
+        return []
+    return []
 
 
 def _caps_changed(before: Licence, after: Licence) -> list[str]:
@@ -87,8 +102,8 @@ def standing(site: Site, now: datetime) -> Standing:
     return judge_site(site, site.trust(), now)
 
 
-def _judge_file(site: Site, file: Path, now: datetime) -> tuple[Judged, Verified[Licence], bytes]:
-    data = read_document(file, limit=LIMITS["licence"])
+def judge_licence(site: Site, data: bytes, now: datetime) -> tuple[Judged, Verified[Licence]]:
+    """What this site would say of a licence: who signed it, whom it is for, where it would stand, how it arrives."""
     trust = site.trust()
     verified = open_licence(data, trust)
     licence = verified.claims
@@ -102,7 +117,7 @@ def _judge_file(site: Site, file: Path, now: datetime) -> tuple[Judged, Verified
     )
     # Serials are counted per site: those of another site's licence say nothing here.
     if would_stand.rung in {Rung.WRONG_SITE, Rung.WRONG_EPOCH}:
-        return Judged(licence, verified.digest, would_stand, Arrival.NEW), verified, data
+        return Judged(licence, verified.digest, would_stand, Arrival.NEW), verified
     arrival = arrive(
         site.floor_of("licence"),
         role="licence",
@@ -112,4 +127,4 @@ def _judge_file(site: Site, file: Path, now: datetime) -> tuple[Judged, Verified
     )
     if not site.has_in_force("licence", verified, data):
         arrival = Arrival.NEW
-    return Judged(licence, verified.digest, would_stand, arrival), verified, data
+    return Judged(licence, verified.digest, would_stand, arrival), verified

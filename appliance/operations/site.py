@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from appliance.errors import ClockWrong, SettingsRefused
 from appliance.state.site import Site, create_site
 from appliance.state.standing import facts_here
-from licensing.document import first_fault
+from licensing.document import EARLIEST_YEAR, first_fault
 from licensing.envelope import sign, to_json
 from licensing.site_request import SiteRequest
 from licensing.trust import KeyRecord
@@ -45,7 +45,9 @@ def initialise(folder: Path, *, site: str, name: str, trust_file: Path, now: dat
 
 
 def request_document(site: Site, now: datetime) -> bytes:
-    """A site request, signed by the site's own key."""
+    """A site request, signed by the site's own key. Raises ClockWrong where the clock says what no document can."""
+    if now.year < EARLIEST_YEAR:
+        raise ClockWrong(f"This host's clock says {now:%Y-%m-%d}, which no document can carry.")
     request = SiteRequest(
         schema_version=1,
         serial=site.next_request_serial(),

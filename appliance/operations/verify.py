@@ -12,19 +12,18 @@ from datetime import datetime
 from typing import Any
 
 from appliance.config.open import DELEGATED_ROLE, verify_config
+from appliance.config.secrets import SecretLookup
 from appliance.errors import LicenceRefused
+from appliance.operations.config import examine_bytes
+from appliance.operations.licence import judge_licence
 from appliance.state.site import Site
-from appliance.state.standing import facts_here, reported_until
 from licensing.algorithms import PublicKey
-from licensing.clock import witness
-from licensing.document import PAYLOAD_TYPES, Body, Verified
+from licensing.document import PAYLOAD_TYPES, Body
 from licensing.envelope import Envelope, VerifiedBody, pae, parse, verify
 from licensing.errors import Refusal, SignatureRefused, WrongKind
 from licensing.licence import Delegation, Licence, open_licence
-from licensing.ratchet import arrive
 from licensing.receipt import Receipt, open_receipt
 from licensing.site_request import SiteRequest
-from licensing.standing import judge
 from licensing.time_token import TimeToken, open_time_token
 from licensing.trust import RoleName, Trust, advance, pin
 from licensing.usage import Usage, faults_within
@@ -85,12 +84,12 @@ def examine(data: bytes, *, trust: Trust, site_key: PublicKey | None, delegation
     return Examined(kind, shown_role, needed, _signatories(envelope, trust, keys), says, refusal)
 
 
-def examine_here(found: Examined, data: bytes, site: Site, now: datetime) -> Examined:
+def examine_here(found: Examined, data: bytes, site: Site, secrets: SecretLookup, now: datetime) -> Examined:
     """Adds what this site would say of a document that is genuine."""
     if found.refusal is not None:
         return found
     try:
-        _check_here(found.kind, data, site, now)
+        _check_here(found.kind, data, site, secrets, now)
     except Refusal as met:
         return replace(found, refused_here=met)
     return found
@@ -132,35 +131,18 @@ def _check(
         trust.verify(envelope, role=_ROLE_OF_KIND[kind], payload_type=payload_type)
 
 
-def _check_here(kind: str, data: bytes, site: Site, now: datetime) -> None:
+def _check_here(kind: str, data: bytes, site: Site, secrets: SecretLookup, now: datetime) -> None:
     trust = site.trust()
     if kind == "licence":
-        verified = open_licence(data, trust)
-        _arrive(site, verified)
-        standing = judge(
-            licence=verified,
-            trust=trust,
-            now=now,
-            floor=witness(site.time_floor(), verified.claims.issued_at, "this licence"),
-            site=facts_here(site),
-            reported_until=reported_until(site),
-        )
-        if not standing.terms.serves:
-            raise LicenceRefused(standing)
+        judged, _ = judge_licence(site, data, now)
+        if not judged.standing.terms.serves:
+            raise LicenceRefused(judged.standing)
+    elif kind == "config":
+        examine_bytes(site, data, secrets, now)
     elif kind == "receipt":
         open_receipt(data, trust, site=site.id, epoch=site.epoch)
     elif kind == "time":
         open_time_token(data, trust, site=site.id, epoch=site.epoch, challenge=site.challenge)
-
-
-def _arrive(site: Site, verified: Verified[Licence]) -> None:
-    arrive(
-        site.floor_of(verified.role),
-        role=verified.role,
-        key_epoch=verified.key_epoch,
-        serial=verified.claims.serial,
-        digest=verified.digest,
-    )
 
 
 _BODIES: Mapping[str, type[Body]] = {
@@ -201,7 +183,10 @@ def _known_keys(trust: Trust) -> list[PublicKey]:
 def _own_key(kind: str, says: Mapping[str, Any] | None) -> list[PublicKey]:
     if kind != "site-request" or says is None:
         return []
-    return [SiteRequest.from_mapping(dict(says)).key.key]
+    try:
+        return [SiteRequest.from_mapping(dict(says)).key.key]
+    except Refusal:
+        return []
 
 
 def _signatories(envelope: Envelope, trust: Trust, keys: list[PublicKey]) -> tuple[Signatory, ...]:

@@ -40,7 +40,10 @@ def read_hardware(root: Path = Path("/")) -> Mapping[str, frozenset[str]]:
 
 def hardware_digests(site: str, hardware: Mapping[str, frozenset[str]]) -> Mapping[str, frozenset[str]]:
     """The same facts as they may be written down."""
-    return {name: frozenset(fact_digest(site, name, value) for value in values) for name, values in hardware.items()}
+    return {
+        name: frozenset(fact_digest(site, name, value) for value in sorted(values)[:VALUES_LIMIT])
+        for name, values in hardware.items()
+    }
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -147,7 +147,8 @@ class Site:
             db.execute(
                 "INSERT OR REPLACE INTO in_force VALUES (?, ?, ?, ?, ?)", (slot, role, epoch, serial, verified.digest)
             )
-            self._store_floor(witness(self.time_floor(), issued_at, f"the {role} document with serial {serial}"))
+            if arrival is Arrival.NEW:
+                self._store_floor(witness(self.time_floor(), issued_at, f"the {role} document with serial {serial}"))
             before_commit()
         self.board.raise_generation()
         return arrival

@@ -11,7 +11,11 @@ import click
 from licensing.vendor.command import FILE, Desk
 from licensing.vendor.commands_config import config
 from licensing.vendor.commands_init import init
+from licensing.vendor.commands_key import key
 from licensing.vendor.commands_licence import licence
+from licensing.vendor.commands_sign import sign
+from licensing.vendor.commands_time import time
+from licensing.vendor.commands_trust import trust
 from licensing.vendor.commands_usage import usage
 from licensing.vendor.home import Home
 from licensing.version import __version__
@@ -32,8 +36,8 @@ from licensing.version import __version__
 def main(ctx: click.Context, *, home: Path) -> None:
     """Issue licences, sign configs, and reconcile usage for sites that nothing but a carried medium reaches.
 
-    Secrets are asked for at a prompt, or read with --passphrase-file or --passphrase-fd; never from an argument or the
-    environment.
+    Secrets are asked for at a prompt, or read with --passphrase-file or --passphrase-fd (a token's PIN with --pin-file
+    or --pin-fd); never from an argument or the environment.
 
     \b
     Example:
@@ -46,14 +50,14 @@ def main(ctx: click.Context, *, home: Path) -> None:
       2      wrong use of the command
       10-16  a document that is malformed, not genuine, of another kind or for somebody else
       50-59  a file or medium that cannot be read or written, or YAML that is refused
-      90     the vendor's desk cannot do this (see the message)
+      90     the vendor's desk cannot do this (see the message): signatures are missing, or nobody agreed
       91     a usage file was not accepted
-      92     the home is there already, or is not there
-      93     a private key is damaged or missing
-      94     the passphrase is wrong or missing
+      92     the home is there already, or is not there, or its trust and its memory do not agree
+      93     a private key is damaged, missing or not for this, or a token cannot be used
+      94     the passphrase or PIN is wrong or missing
       95     a secret lies where others can reach it
-      96     a site that is unknown, or that presents another key or epoch
-      97     terms that make no licence
+      96     a site that is unknown, or presents another key or epoch, or a challenge that cannot be answered
+      97     terms that make no licence, or no trust document
       98     a config whose head or shape cannot be signed
       99     the vendor's memory (vendor.db) cannot be used
     """
@@ -65,3 +69,7 @@ main.add_command(init)
 main.add_command(licence)
 main.add_command(config)
 main.add_command(usage)
+main.add_command(trust)
+main.add_command(sign)
+main.add_command(key)
+main.add_command(time)

@@ -27,12 +27,14 @@ from licensing.vendor import passphrase as sources
 from licensing.vendor.errors import PassphraseMissing
 from licensing.vendor.home import Home
 from licensing.vendor.keyring import RandomBytes
-from licensing.vendor.operations import AskPassphrase
+from licensing.vendor.operations import Delivered
 from licensing.vendor.passphrase import Passphrase
+from licensing.vendor.unlock import AskPassphrase, Unlock
 
 P = ParamSpec("P")
 
 FOREIGN_LIMIT = 400
+QUESTIONS = {"passphrase": "Passphrase of the vendor's keys", "pin": "PIN of the token"}
 WIDTH_OF_A_FILE = 2000
 """A pipe has no width of its own: nothing is folded that another program may want to read."""
 
@@ -76,17 +78,46 @@ def passphrase_options(command: Callable[P, None]) -> Callable[P, None]:
     return by_file(by_descriptor(command))
 
 
-def ask_passphrase(file: Path | None, descriptor: int | None, *, confirm: bool = False) -> AskPassphrase:
-    """Where the passphrase will come from, asked for only once it is needed."""
+def unlocking(command: Callable[..., None]) -> Callable[..., None]:
+    """The options by which private keys are reached, in files and in tokens; the command is given one `unlock`."""
+
+    @passphrase_options
+    @click.option("--pin-file", type=FILE, help="Read a token's PIN from this file, which only you may read.")
+    @click.option("--pin-fd", type=click.IntRange(min=0), help="Read a token's PIN from this open file descriptor.")
+    @module_option
+    @functools.wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        passphrase = ask_passphrase(kwargs.pop("passphrase_file"), kwargs.pop("passphrase_fd"))
+        pin = ask_passphrase(kwargs.pop("pin_file"), kwargs.pop("pin_fd"), what="pin")
+        command(*args, unlock=Unlock(passphrase, pin, kwargs.pop("pkcs11_module")), **kwargs)
+
+    return wrapped
+
+
+def module_option(command: Callable[P, None]) -> Callable[P, None]:
+    """`--pkcs11-module`: the library by which a token is reached."""
+    return click.option(
+        "--pkcs11-module",
+        type=FILE,
+        envvar="AO_PKCS11_MODULE",
+        show_envvar=True,
+        help="The PKCS#11 library of the token's maker.",
+    )(command)
+
+
+def ask_passphrase(
+    file: Path | None, descriptor: int | None, *, confirm: bool = False, what: str = "passphrase"
+) -> AskPassphrase:
+    """Where the passphrase (or PIN) will come from, asked for only once it is needed."""
     if file is not None and descriptor is not None:
-        raise click.UsageError("Give --passphrase-file or --passphrase-fd, not both.")
+        raise click.UsageError(f"Give --{what}-file or --{what}-fd, not both.")
 
     def ask() -> Passphrase:
         if file is not None:
             return sources.from_file(file)
         if descriptor is not None:
             return sources.from_descriptor(descriptor)
-        return sources.from_prompt(_prompt, confirm=confirm)
+        return sources.from_prompt(_prompt, confirm=confirm, question=QUESTIONS[what])
 
     return ask
 
@@ -95,7 +126,7 @@ def _prompt(question: str) -> str:
     try:
         typed: str = click.prompt(question, hide_input=True, err=True, default="", show_default=False)
     except click.Abort as error:
-        raise PassphraseMissing("No passphrase was typed.") from error
+        raise PassphraseMissing("Nothing was typed at the prompt.") from error
     return typed
 
 
@@ -140,3 +171,16 @@ def print_table(title: str, columns: tuple[str, ...], rows: list[tuple[str | int
     if not console.is_terminal:
         console.width = WIDTH_OF_A_FILE
     console.print(table)
+
+
+def show_delivered(what: str, delivered: Delivered, more: dict[str, Any], *, as_json: bool) -> None:
+    """What was issued, where it lies, and whether others must sign it before a site takes it."""
+    if as_json:
+        print_json({**more, "serial": delivered.serial, "file": str(delivered.file), "missing": delivered.missing})
+        return
+    click.echo(f"{what}, serial {delivered.serial}, is in {shown(str(delivered.file))}")
+    if delivered.missing:
+        click.echo(
+            f"It is unfinished: {delivered.missing} more must sign it before a site takes it "
+            "(ao-vendor sign status FILE, ao-vendor sign add FILE)."
+        )

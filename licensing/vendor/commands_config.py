@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from licensing.shown import shown
-from licensing.vendor.command import FILE, Desk, ask_passphrase, passphrase_options, print_json, reporting
+from licensing.vendor.command import FILE, Desk, reporting, show_delivered, unlocking
 from licensing.vendor.operations import sign_config_for
+from licensing.vendor.unlock import Unlock
 
 
 @click.group()
@@ -20,7 +21,7 @@ def config() -> None:
 @click.argument("file", type=FILE)
 @click.option("--site", required=True, help="The one site that it is for.")
 @click.option("--out", type=FILE, required=True, help="Where to write the signed config.")
-@passphrase_options
+@unlocking
 @reporting
 @click.pass_obj
 def sign(
@@ -29,8 +30,7 @@ def sign(
     file: Path,
     site: str,
     out: Path,
-    passphrase_file: Path | None,
-    passphrase_fd: int | None,
+    unlock: Unlock,
     as_json: bool,
 ) -> None:
     """Sign the config in FILE for a site.
@@ -42,10 +42,5 @@ def sign(
     Example:
       ao-vendor config sign config.yaml --site plant-7 --out config.yaml.signed
     """
-    delivered = sign_config_for(
-        desk.home, file, site, out, passphrase=ask_passphrase(passphrase_file, passphrase_fd), now=desk.now
-    )
-    if as_json:
-        print_json({"serial": delivered.serial, "file": str(delivered.file), "site": site})
-        return
-    click.echo(f"Config {delivered.serial} for site {shown(site)} is in {shown(str(delivered.file))}")
+    delivered = sign_config_for(desk.home, file, site, out, unlock=unlock, now=desk.now)
+    show_delivered(f"The signed config for site {shown(site)}", delivered, {"site": site}, as_json=as_json)

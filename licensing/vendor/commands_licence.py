@@ -12,19 +12,20 @@ from licensing.document import format_time
 from licensing.edition import EDITIONS, EditionName
 from licensing.envelope import parse
 from licensing.licence import Licence
-from licensing.shown import shown
 from licensing.vendor.command import (
     FILE,
     Desk,
     Moment,
-    ask_passphrase,
-    passphrase_options,
     print_json,
     print_table,
     reporting,
+    show_delivered,
+    unlocking,
 )
 from licensing.vendor.issue import Terms
+from licensing.vendor.key_files import public_key_of
 from licensing.vendor.operations import issue_licence
+from licensing.vendor.unlock import Unlock
 
 
 @click.group()
@@ -67,9 +68,23 @@ def licence() -> None:
     show_default=True,
     help="What happens when it is not.",
 )
+@click.option(
+    "--bind-hardware",
+    type=click.IntRange(1, 32),
+    help="Bind it to the hardware in the request, so many of whose facts must hold.  [default: not bound]",
+)
+@click.option(
+    "--delegate-config",
+    "delegate_config",
+    multiple=True,
+    help="An officer of the customer's who signs configs: a public key file; may be given several times.",
+)
+@click.option(
+    "--delegate-threshold", type=click.IntRange(1, 32), help="How many of the officers must sign.  [default: 1]"
+)
 @click.option("--re-enrol", is_flag=True, help="Agree to a known site's new key or epoch.")
 @click.option("--out", type=FILE, required=True, help="Where to write the licence.")
-@passphrase_options
+@unlocking
 @reporting
 @click.pass_obj
 def issue(
@@ -91,10 +106,12 @@ def issue(
     add_ons: tuple[str, ...],
     report_every_days: int | None,
     when_overdue: Literal["warn", "block"],
+    bind_hardware: int | None,
+    delegate_config: tuple[str, ...],
+    delegate_threshold: int | None,
     re_enrol: bool,
     out: Path,
-    passphrase_file: Path | None,
-    passphrase_fd: int | None,
+    unlock: Unlock,
     as_json: bool,
 ) -> None:
     """Issue a licence for the site whose REQUEST this is.
@@ -125,6 +142,9 @@ def issue(
         clock_tolerance_seconds=clock_tolerance_seconds,
         report_every_days=report_every_days,
         when_overdue=when_overdue,
+        bind_hardware=bind_hardware,
+        delegate_config=tuple(public_key_of(each) for each in delegate_config),
+        delegate_threshold=delegate_threshold,
     )
     delivered = issue_licence(
         desk.home,
@@ -132,14 +152,11 @@ def issue(
         terms,
         out,
         re_enrol=re_enrol,
-        passphrase=ask_passphrase(passphrase_file, passphrase_fd),
+        unlock=unlock,
         now=desk.now,
         random=desk.random,
     )
-    if as_json:
-        print_json({"licence": delivered.name, "serial": delivered.serial, "file": str(delivered.file)})
-        return
-    click.echo(f"Licence {delivered.name}, serial {delivered.serial}, is in {shown(str(delivered.file))}")
+    show_delivered(f"Licence {delivered.name}", delivered, {"licence": delivered.name}, as_json=as_json)
 
 
 @licence.command(name="list")

@@ -14,16 +14,16 @@ from licensing.vendor.command import (
     FILE,
     FOLDER,
     Desk,
-    ask_passphrase,
-    passphrase_options,
     print_json,
     print_table,
     reporting,
     show_refusal,
+    unlocking,
 )
 from licensing.vendor.errors import UsageNotAccepted
 from licensing.vendor.findings import Taken
 from licensing.vendor.operations import Reconciled, reconcile_usage
+from licensing.vendor.unlock import Unlock
 
 SHOWN_COUNTS = ("requests", "errors", "prompt_tokens", "completion_tokens", "cached_tokens")
 
@@ -36,7 +36,7 @@ def usage() -> None:
 @usage.command()
 @click.argument("files", type=FILE, nargs=-1, required=True)
 @click.option("--receipts", type=FOLDER, default=".", show_default=True, help="The folder to write receipts to.")
-@passphrase_options
+@unlocking
 @reporting
 @click.pass_obj
 def reconcile(
@@ -44,8 +44,7 @@ def reconcile(
     *,
     files: tuple[Path, ...],
     receipts: Path,
-    passphrase_file: Path | None,
-    passphrase_fd: int | None,
+    unlock: Unlock,
     as_json: bool,
 ) -> None:
     """Check usage FILES, given in any order, and answer each site with a receipt.
@@ -57,9 +56,7 @@ def reconcile(
     Example:
       ao-vendor usage reconcile /media/usb/usage-*.signed.json --receipts /media/usb
     """
-    done = reconcile_usage(
-        desk.home, files, receipts, passphrase=ask_passphrase(passphrase_file, passphrase_fd), now=desk.now
-    )
+    done = reconcile_usage(desk.home, files, receipts, unlock=unlock, now=desk.now)
     if as_json:
         print_json(_as_dict(files, done))
     else:

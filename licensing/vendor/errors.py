@@ -3,20 +3,28 @@
     Refusal
     └── VendorError               90
         ├── UsageNotAccepted      91  a usage file did not pass reconciliation
+        ├── DocumentUnfinished    90  signatures are still missing
+        ├── NotAgreed             90  a person looked at it and said no
         ├── HomeRefused           92
         │   ├── HomeExists            there is something where a new home should go
-        │   └── HomeMissing           no home there, or not a whole one
+        │   ├── HomeMissing           no home there, or not a whole one
+        │   └── TrustUnsettled        its trust documents and its memory do not agree
         ├── KeyRefused            93
         │   ├── KeyDamaged            a key file is not what was written
-        │   └── KeyMissing            too few private keys for a role
+        │   ├── KeyMissing            no private key, or too few, for a role
+        │   ├── KeyUnfit              a key that may not sign this, or has signed it already
+        │   └── TokenRefused          a hardware token, its module or its key cannot be used
         ├── PassphraseRefused     94
         │   ├── PassphraseWrong       it does not open the key
-        │   └── PassphraseMissing     none given, or an empty one
+        │   ├── PassphraseMissing     none given, or an empty one
+        │   └── PinWrong              it does not open the token
         ├── Exposed               95  a secret that other users of this host can reach
         ├── EnrolmentRefused      96
         │   ├── SiteChanged           a known site with another key or epoch
-        │   └── SiteUnknown           a site that was never enrolled
+        │   ├── SiteUnknown           a site that was never enrolled
+        │   └── ChallengeRefused      a site request that no time token can answer
         ├── TermsRefused          97  a licence that should not be issued so
+        │   └── RotationRefused       a change that makes no trust document
         ├── ConfigRefused         98  a config whose head or shape cannot be signed
         └── MemoryRefused         99  vendor.db is missing, damaged, busy or newer than this release
 
@@ -45,6 +53,20 @@ class UsageNotAccepted(VendorError):
     )
 
 
+class DocumentUnfinished(VendorError):
+    """Too few of a role's keys have signed so far."""
+
+    code = "document_unfinished"
+    default_remedy = "Have those who are missing sign it: ao-vendor sign add FILE --key KEY."
+
+
+class NotAgreed(VendorError):
+    """A person was shown what would be signed, and did not agree."""
+
+    code = "not_agreed"
+    default_remedy = "Nothing was signed. Run the command again when you agree with what it shows."
+
+
 class HomeRefused(VendorError):
     """The vendor's home folder is not in the state that this command needs."""
 
@@ -66,6 +88,13 @@ class HomeMissing(HomeRefused):
     default_remedy = "Name the vendor's home with --home or AO_VENDOR_HOME, or make one: ao-vendor init --name NAME."
 
 
+class TrustUnsettled(HomeRefused):
+    """The trust documents in the home and the vendor's memory do not agree."""
+
+    code = "vendor_trust_unsettled"
+    default_remedy = "Restore trust.json and vendor.db from the same backup of the vendor's home."
+
+
 class KeyRefused(VendorError):
     """A private key cannot be used."""
 
@@ -81,10 +110,24 @@ class KeyDamaged(KeyRefused):
 
 
 class KeyMissing(KeyRefused):
-    """Fewer private keys are here than the role's threshold needs."""
+    """There is no private key here, or there are too few, for what a role is to sign."""
 
     code = "vendor_key_missing"
     default_remedy = "Bring the missing key files into the home's keys folder, or restore them from the backup."
+
+
+class KeyUnfit(KeyRefused):
+    """A key that may not sign this document, or that has signed it already."""
+
+    code = "vendor_key_unfit"
+    default_remedy = "Sign with another key of the role; see who is missing: ao-vendor sign status FILE."
+
+
+class TokenRefused(KeyRefused):
+    """A hardware token, its module, or the key in it cannot be used."""
+
+    code = "vendor_token_refused"
+    default_remedy = "Insert the token, check the pkcs11: URI and --pkcs11-module, and try again."
 
 
 class PassphraseRefused(VendorError):
@@ -106,6 +149,13 @@ class PassphraseMissing(PassphraseRefused):
 
     code = "passphrase_missing"
     default_remedy = "Type it at the prompt, or give --passphrase-file FILE or --passphrase-fd N."
+
+
+class PinWrong(PassphraseRefused):
+    """The PIN does not open the token."""
+
+    code = "pin_wrong"
+    default_remedy = "Try again with the token's PIN; after a few wrong ones a token locks itself."
 
 
 class Exposed(VendorError):
@@ -140,12 +190,26 @@ class SiteUnknown(EnrolmentRefused):
     default_remedy = "Check the spelling of the site; a site is enrolled by its first: ao-vendor licence issue."
 
 
+class ChallengeRefused(EnrolmentRefused):
+    """A site request that no time token can answer, or that one has answered already."""
+
+    code = "challenge_refused"
+    default_remedy = "Ask the site for a fresh request (ao site request); each can be answered once."
+
+
 class TermsRefused(VendorError):
     """Terms that make no licence, or none that should be issued."""
 
     code = "licence_terms_refused"
     exit_code = 97
     default_remedy = "Correct the terms on the command line and issue again; nothing was recorded."
+
+
+class RotationRefused(TermsRefused):
+    """A change to the trust that makes no trust document, or none that should be."""
+
+    code = "trust_rotation_refused"
+    default_remedy = "Correct the change on the command line; nothing was made. See: ao-vendor trust show."
 
 
 class ConfigRefused(VendorError):

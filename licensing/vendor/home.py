@@ -1,12 +1,15 @@
 """The vendor's home: a folder with the private keys, the trust document and the memory; and how a new one is made.
 
-    HOME/            0700
-    ├── keys/        0700   one file a key, 0600
-    ├── trust.json          version 1, signed by the roots; goes to every site
-    └── vendor.db    0600
+    HOME/                        0700
+    ├── keys/                    0700   one file a key, or a reference to one in a token, 0600
+    ├── trust.json                      version 1, signed by the roots; goes to every site
+    ├── trust-2.json                    each later version, once it is adopted; goes to every site
+    ├── trust-3.proposed.json           a version that still lacks signatures
+    └── vendor.db                0600   remembers every version adopted
 
 Promise: a home is made whole or not at all. Everything is written into a folder beside it, which takes its name in one
-step; a home that is there is never touched.
+step; a home that is there is never touched. The trust that is worked with is the newest that the memory knows, reached
+from trust.json one version after the other, as a site reaches it.
 """
 
 from __future__ import annotations
@@ -24,12 +27,16 @@ from pydantic import ValidationError
 
 from licensing.document import Verified, first_fault
 from licensing.envelope import sign, to_json
+from licensing.errors import LicensingError
 from licensing.shown import shown
-from licensing.trust import KeyRecord, RoleName, RoleRecord, Trust, pin
-from licensing.vendor.errors import HomeExists, HomeMissing, HomeRefused, TermsRefused
-from licensing.vendor.keyring import SEED_SIZE, KdfLimits, RandomBytes, VendorKey, load_signers, seal, write_key
+from licensing.trust import KeyRecord, RoleName, RoleRecord, Trust, advance, pin
+from licensing.vendor.errors import HomeExists, HomeMissing, HomeRefused, TermsRefused, TrustUnsettled
+from licensing.vendor.key_files import AnyKey
+from licensing.vendor.keyring import SEED_SIZE, KdfLimits, RandomBytes, VendorKey, seal, write_key
 from licensing.vendor.memory import Memory
 from licensing.vendor.passphrase import Passphrase
+from licensing.vendor.signers import load_signers
+from licensing.vendor.unlock import Unlock
 from media.errors import NotFound
 from media.reader import LIMITS, read_document
 from media.writer import write_document
@@ -56,15 +63,58 @@ class Home:
     def database(self) -> Path:
         return self.path / "vendor.db"
 
+    def version_file(self, version: int) -> Path:
+        """Where a version that was adopted lies."""
+        return self.trust_file if version == 1 else self.path / f"trust-{version}.json"
+
+    def proposal_file(self, version: int) -> Path:
+        return self.path / f"trust-{version}.proposed.json"
+
     def trust(self) -> Verified[Trust]:
-        """The vendor's own trust document, verified as a site would at installation."""
+        """The newest version of the vendor's own trust."""
+        return self.trusts()[-1]
+
+    def trusts(self) -> tuple[Verified[Trust], ...]:
+        """Every version from the first to the newest, verified one after the other as a site would.
+
+        Raises HomeMissing, TrustUnsettled, MemoryRefused, and what `pin` refuses.
+        """
         try:
-            return pin(read_document(self.trust_file, limit=LIMITS["trust"]))
+            data = read_document(self.trust_file, limit=LIMITS["trust"])
         except NotFound as error:
             raise HomeMissing("There is no vendor's home here.", where=shown(str(self.path))) from error
+        chain = [pin(data)]
+        with self.memory() as memory, memory.transaction():
+            remembered = memory.trusts()
+        if remembered and remembered[0][0] != chain[0].digest:
+            raise TrustUnsettled("This is not the version 1 that the memory knows.", where=shown(str(self.trust_file)))
+        for _, document in remembered[1:]:
+            try:
+                chain.append(advance(chain[-1].claims, document))
+            except LicensingError as error:
+                raise TrustUnsettled(
+                    f"What the memory has after trust version {len(chain)} does not follow on it: {error.message}",
+                    where=shown(str(self.database)),
+                ) from error
+        return tuple(chain)
 
-    def signers(self, trust: Trust, role: RoleName, passphrase: Passphrase) -> tuple[VendorKey, ...]:
-        return load_signers(self.keys, trust, role, passphrase)
+    def require_settled(self, memory: Memory, trust: Trust) -> None:
+        """Within the transaction that something is signed in: that no newer version came meanwhile, and that none lies
+        here which an older memory has forgotten. Raises TrustUnsettled."""
+        if memory.newest_trust() != trust.serial:
+            raise TrustUnsettled(
+                "A newer version of the trust was adopted while this command ran.", remedy="Run the command again."
+            )
+        beyond = self.version_file(trust.serial + 1)
+        if os.path.lexists(beyond):
+            raise TrustUnsettled(
+                f"The memory knows the trust up to version {trust.serial}, and a version after it lies here.",
+                where=shown(str(beyond)),
+                remedy="Find out why the memory is older than this file. To take it in: ao-vendor trust adopt FILE.",
+            )
+
+    def signers(self, trust: Trust, role: RoleName, unlock: Unlock) -> tuple[AnyKey, ...]:
+        return load_signers(self.keys, trust, role, unlock)
 
     def memory(self) -> Memory:
         return Memory(self.database)

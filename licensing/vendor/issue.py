@@ -2,7 +2,8 @@
 
 Promise: pure. `require_enrollable` decides whether a request may be believed beside what is remembered of the site;
 `build` turns terms and a verified request into the licence's claims; `sign_licence` makes the bytes and does not let
-them go before they open again under the vendor's own trust. Time, serial and id are arguments.
+them go before they open again under the vendor's own trust, or are marked as still lacking signatures. Time, serial and
+id are arguments.
 """
 
 from __future__ import annotations
@@ -16,16 +17,17 @@ from typing import Final, Literal
 from pydantic import ValidationError
 
 from licensing.algorithms import PublicKey, digest
-from licensing.binding import Binding
+from licensing.binding import Binding, Hardware
 from licensing.document import Verified, first_fault, format_time
 from licensing.edition import EDITIONS, EditionName
-from licensing.envelope import sign, to_json
-from licensing.licence import Caps, Licence, UsageDuty, open_licence
+from licensing.envelope import Signer
+from licensing.licence import Caps, Delegation, Licence, UsageDuty, open_licence
 from licensing.site_request import SiteRequest
 from licensing.strict_json import canonical
-from licensing.trust import Trust
+from licensing.trust import KeyRecord, Trust
+from licensing.vendor.countersign import Countersigned, sign_together
 from licensing.vendor.errors import EnrolmentRefused, SiteChanged, TermsRefused
-from licensing.vendor.keyring import RandomBytes, VendorKey
+from licensing.vendor.keyring import RandomBytes
 
 LAST_EXPIRY: Final = datetime(9000, 1, 1, tzinfo=UTC)
 """Whoever adds days of grace to an expiry must not run off the end of the calendar in the year 9999."""
@@ -52,6 +54,9 @@ class Terms:
     clock_tolerance_seconds: int = 300
     report_every_days: int | None = None
     when_overdue: Literal["warn", "block"] = "warn"
+    bind_hardware: int | None = None
+    delegate_config: tuple[PublicKey, ...] = ()
+    delegate_threshold: int | None = None
 
     def digest_for(self, request: Verified[SiteRequest]) -> str:
         """The same for the same terms on the same request: by it, an issue that was cut short is taken up again."""
@@ -59,6 +64,7 @@ class Terms:
             name: format_time(value) if isinstance(value, datetime) else value
             for name, value in dataclasses.asdict(self).items()
         }
+        asked["delegate_config"] = [key.keyid for key in self.delegate_config]
         return digest(canonical({"terms": asked, "request": request.digest}))
 
 
@@ -94,8 +100,17 @@ def require_enrollable(
     return True
 
 
-def build(terms: Terms, request: SiteRequest, *, serial: int, now: datetime, random: RandomBytes) -> Licence:
-    """The licence's claims. Caps that the terms leave open are the edition's. Raises TermsRefused."""
+def build(
+    terms: Terms,
+    request: SiteRequest,
+    *,
+    serial: int,
+    now: datetime,
+    random: RandomBytes,
+    delegated_before: Sequence[Delegation] = (),
+) -> Licence:
+    """The licence's claims. Caps that the terms leave open are the edition's. `delegated_before` are the delegations of
+    the site's earlier licences, the last one last. Raises TermsRefused."""
     not_before = terms.not_before or now
     if not_before < FIRST_BEGINNING:
         raise TermsRefused(f"The licence would begin before {format_time(FIRST_BEGINNING)}.")
@@ -110,7 +125,12 @@ def build(terms: Terms, request: SiteRequest, *, serial: int, now: datetime, ran
             issued_at=now,
             licence=terms.licence or f"lic-{random(8).hex()}",
             customer=terms.customer,
-            binding=Binding(site=request.site, key=request.key.key.keyid, epoch=request.epoch),
+            binding=Binding(
+                site=request.site,
+                key=request.key.key.keyid,
+                epoch=request.epoch,
+                hardware=_hardware(terms, request),
+            ),
             edition=terms.edition,
             add_ons=terms.add_ons,
             caps=Caps(
@@ -128,6 +148,7 @@ def build(terms: Terms, request: SiteRequest, *, serial: int, now: datetime, ran
                 if terms.report_every_days is None
                 else UsageDuty(report_every_days=terms.report_every_days, when_overdue=terms.when_overdue)
             ),
+            config_delegation=_delegation(terms, delegated_before),
         )
     except ValidationError as error:
         raise TermsRefused(f"These terms make no licence: {first_fault(error)}.") from error
@@ -139,10 +160,49 @@ def require_free_id(licence: str, site: str, holders: frozenset[str]) -> None:
         raise TermsRefused(f"Licence {licence!r} was issued to site {min(others)!r}.", remedy="Choose another id.")
 
 
-def sign_licence(claims: Licence, signers: Sequence[VendorKey], trust: Trust) -> tuple[bytes, Verified[Licence]]:
-    """The licence's file, and what a site will read in it."""
-    document = to_json(sign(Licence.payload_type(), claims.to_bytes(), signers))
-    return document, open_licence(document, trust)
+def sign_licence(claims: Licence, signers: Sequence[Signer], trust: Trust) -> Countersigned:
+    """The licence's file, as those who are here sign it."""
+    signed = sign_together(Licence.payload_type(), claims.to_bytes(), signers, trust, "licence")
+    if signed.quorum.complete:
+        open_licence(signed.document, trust)
+    return signed
+
+
+def require_delegable(terms: Terms, trust: Trust) -> None:
+    """An officer's key is nobody else's: neither the vendor's, nor one that was revoked. Raises TermsRefused."""
+    for key in terms.delegate_config:
+        if key.keyid in trust.revoked.keys:
+            raise TermsRefused(f"Key {key.keyid[:12]} is revoked; a site would not believe it.")
+        if key.keyid in trust.keys:
+            raise TermsRefused(f"Key {key.keyid[:12]} is the vendor's own.", remedy="Name the officers' public keys.")
+
+
+def _hardware(terms: Terms, request: SiteRequest) -> Hardware | None:
+    if terms.bind_hardware is None:
+        return None
+    if terms.bind_hardware > len(request.hardware):
+        named = ", ".join(sorted(request.hardware)) or "none"
+        raise TermsRefused(
+            f"{terms.bind_hardware} facts of the hardware should hold; the request names {len(request.hardware)} "
+            f"({named}).",
+            remedy="Bind to fewer facts, or ask the site for a request that names more.",
+        )
+    return Hardware(facts=request.hardware, need=terms.bind_hardware)
+
+
+def _delegation(terms: Terms, before: Sequence[Delegation]) -> Delegation | None:
+    """The officers' keys. Their epoch rises beyond every earlier one when the keys are not those delegated to last."""
+    if not terms.delegate_config:
+        if terms.delegate_threshold is not None:
+            raise TermsRefused("A threshold of officers was given, and no officer's key.")
+        return None
+    last = max((each.epoch for each in before), default=0)
+    unchanged = bool(before) and {record.key for record in before[-1].keys} == set(terms.delegate_config)
+    return Delegation(
+        keys=tuple(KeyRecord(algorithm=key.algorithm, public=key.public) for key in terms.delegate_config),
+        threshold=1 if terms.delegate_threshold is None else terms.delegate_threshold,
+        epoch=last if unchanged else last + 1,
+    )
 
 
 def _expiry(terms: Terms, not_before: datetime) -> datetime:

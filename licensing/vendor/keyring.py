@@ -4,7 +4,7 @@ Promise: a seed is on disk only inside a SecretBox whose key Argon2id derives fr
 in the file; a file that differs in a single byte from what was written is refused; a key whose folder or file others
 can reach is not used. Beside the seed the box holds a digest of the file's public part, so that no role, label or
 public key can be put on another's seed. The unkeyed checksum only tells damage from a wrong passphrase; it guards
-nothing. Randomness is an argument.
+nothing. Randomness is an argument; for signing it is the system's unless another is given.
 """
 
 from __future__ import annotations
@@ -24,21 +24,22 @@ from nacl.secret import SecretBox
 from nacl.signing import SigningKey
 from pydantic import Field, ValidationError
 
-from licensing.algorithms import ED25519, PublicKey, digest
+from licensing.algorithms import ED25519, SM2, PublicKey, digest
 from licensing.document import Claims, Digest, KeyBytes, Name
 from licensing.errors import Malformed
 from licensing.shown import shown
 from licensing.strict_json import canonical, load_object
-from licensing.trust import RoleName, Trust
-from licensing.vendor.errors import Exposed, HomeMissing, KeyDamaged, KeyMissing, PassphraseWrong, VendorError
+from licensing.trust import RoleName
+from licensing.vendor.errors import Exposed, HomeMissing, KeyDamaged, PassphraseWrong, VendorError
 from licensing.vendor.passphrase import OTHERS, Passphrase
-from media.reader import read_document
+from licensing.vendor.sm2_signing import Sm2PrivateKey, make_secret
 from media.writer import write_document
 
 KEY_FILE_LIMIT: Final = 16 * 1024
 SEED_SIZE: Final = 32
 
 RandomBytes = Callable[[int], bytes]
+Algorithm = Literal["ed25519", "sm2"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +74,9 @@ class KeyFile(Claims):
 
     kind: Literal["vendor-key"] = "vendor-key"
     schema_version: Literal[1] = Field(default=1, alias="schema")
-    algorithm: Literal["ed25519"] = "ed25519"
+    algorithm: Algorithm = ED25519
     public: KeyBytes
-    role: RoleName
+    role: RoleName | None
     label: Name
     kdf: KdfRecord
     sealed: KeyBytes
@@ -87,28 +88,54 @@ class KeyFile(Claims):
 
 
 class VendorKey:
-    """A private key in memory, able to sign (`licensing.envelope.Signer`). Shows its id, never its seed."""
+    """A private key in memory, able to sign (`licensing.envelope.Signer`). Shows its id, never its seed.
 
-    __slots__ = ("_signing", "label", "public_key", "role")
+    `random` hedges SM2's nonces; Ed25519 needs none.
+    """
 
-    def __init__(self, role: RoleName, label: str, seed: bytes) -> None:
-        self._signing = SigningKey(seed)
+    __slots__ = ("_signing", "algorithm", "label", "public_key", "role")
+
+    def __init__(
+        self,
+        role: RoleName | None,
+        label: str,
+        seed: bytes,
+        algorithm: Algorithm = ED25519,
+        *,
+        random: RandomBytes = os.urandom,
+    ) -> None:
+        self._signing = Sm2PrivateKey(seed, random=random) if algorithm == SM2 else SigningKey(seed)
+        self.algorithm: Algorithm = algorithm
         self.role = role
         self.label = label
-        self.public_key = PublicKey(ED25519, bytes(self._signing.verify_key))
+        self.public_key = PublicKey(algorithm, _public_half(self._signing))
 
     def sign(self, message: bytes) -> bytes:
+        if isinstance(self._signing, Sm2PrivateKey):
+            return self._signing.sign(message)
         return self._signing.sign(message).signature
 
     def __repr__(self) -> str:
         return f"VendorKey(role={self.role!r}, label={self.label!r}, keyid={self.public_key.keyid[:16]!r})"
 
 
+def new_key(role: RoleName | None, label: str, algorithm: Algorithm, random: RandomBytes) -> VendorKey:
+    """A key that nobody has yet. Without a role it may sign for any that a trust document gives it."""
+    seed = make_secret(random) if algorithm == SM2 else random(SEED_SIZE)
+    return VendorKey(role, label, seed, algorithm)
+
+
 def seal(key: VendorKey, passphrase: Passphrase, *, random: RandomBytes, limits: KdfLimits = MODERATE) -> bytes:
     """The key file for this key under this passphrase."""
     kdf = KdfRecord(ops=limits.ops, mem=limits.mem, salt=random(argon2id.SALTBYTES))
     draft = KeyFile(
-        public=key.public_key.public, role=key.role, label=key.label, kdf=kdf, sealed=b"", checksum=digest(b"")
+        algorithm=key.algorithm,
+        public=key.public_key.public,
+        role=key.role,
+        label=key.label,
+        kdf=kdf,
+        sealed=b"",
+        checksum=digest(b""),
     )
     secret = bytes(key._signing) + _binding(_open_part(draft))
     box = _box(kdf, passphrase).encrypt(secret, random(SecretBox.NONCE_SIZE))
@@ -140,7 +167,7 @@ def unseal(data: bytes, passphrase: Passphrase, *, where: str | None = None) -> 
     seed, binding = secret[:SEED_SIZE], secret[SEED_SIZE:]
     if len(seed) != SEED_SIZE or not compare_digest(binding, _binding(_open_part(file))):
         raise KeyDamaged("The key file's public part is not the one that was sealed with the seed.", where=where)
-    key = VendorKey(file.role, file.label, seed)
+    key = VendorKey(file.role, file.label, seed, file.algorithm)
     if key.public_key != file.public_key:
         raise KeyDamaged("The seed does not give the public key that the file records.", where=where)
     return key
@@ -149,37 +176,17 @@ def unseal(data: bytes, passphrase: Passphrase, *, where: str | None = None) -> 
 def write_key(folder: Path, data: bytes) -> Path:
     """Writes a key file under its role and label, readable by its owner alone."""
     file = read_open_part(data)
-    path = folder / f"{file.role}-{file.label}.json"
+    path = folder / f"{file.role or 'any'}-{file.label}.json"
     write_document(path, data, mode=0o600)
     return path
 
 
-def load_signers(folder: Path, trust: Trust, role: RoleName, passphrase: Passphrase) -> tuple[VendorKey, ...]:
-    """As many of a role's keys as its threshold asks for. Raises Exposed, HomeMissing, KeyMissing, KeyDamaged,
-    PassphraseWrong."""
-    _require_private(folder, what="keys folder")
-    record = trust.roles[role]
-    usable = set(record.keys) - set(trust.revoked.keys)
-    signers: list[VendorKey] = []
-    for path in sorted(folder.glob(f"{role}-*.json")):
-        if len(signers) == record.threshold:
-            break
-        where = shown(str(path))
-        _require_private(path, what="key file")
-        data = read_document(path, limit=KEY_FILE_LIMIT)
-        file = read_open_part(data, where=where)
-        if file.role == role and file.public_key.keyid in usable:
-            usable.discard(file.public_key.keyid)
-            signers.append(unseal(data, passphrase, where=where))
-    if len(signers) < record.threshold:
-        raise KeyMissing(
-            f"{len(signers)} of the {record.threshold} private keys that role {role!r} needs are here.",
-            where=shown(str(folder)),
-        )
-    return tuple(signers)
+def _public_half(signing: Sm2PrivateKey | SigningKey) -> bytes:
+    return signing.public if isinstance(signing, Sm2PrivateKey) else bytes(signing.verify_key)
 
 
-def _require_private(path: Path, *, what: str) -> None:
+def require_private(path: Path, *, what: str) -> None:
+    """Raises Exposed for what others can reach, HomeMissing for what is not there."""
     try:
         facts = path.lstat()
     except OSError as error:

@@ -184,6 +184,10 @@ class Memory:
         """Every licence issued, by site and serial."""
         return tuple(row[0] for row in self._all("SELECT document FROM licences ORDER BY site, serial"))
 
+    def licences_of(self, site: str) -> Sequence[bytes]:
+        """Every licence issued to this site, by serial."""
+        return tuple(row[0] for row in self._all("SELECT document FROM licences WHERE site = ? ORDER BY serial", site))
+
     # -- configs -------------------------------------------------------------------------------------------------------
 
     def last_config(self, site: str) -> Issued | None:
@@ -196,8 +200,8 @@ class Memory:
         )
 
     def mark_delivered(self, kind: str, site: str, serial: int) -> None:
-        """Notes that the file of a licence or config was written out."""
-        table = {"licence": "licences", "config": "configs"}[kind]
+        """Notes that the file of a licence, config or time token was written out."""
+        table = {"licence": "licences", "config": "configs", "time": "time_tokens"}[kind]
         self._db.execute(f"UPDATE {table} SET delivered = 1 WHERE site = ? AND serial = ?", (site, serial))  # noqa: S608
 
     # -- usage ---------------------------------------------------------------------------------------------------------
@@ -270,6 +274,55 @@ class Memory:
         )
         return None if row is None else KeptReceipt(*row)
 
+    # -- trust ---------------------------------------------------------------------------------------------------------
+
+    def trusts(self) -> Sequence[tuple[str, bytes]]:
+        """Digest and document of every version from 1 to the newest adopted; nothing while there is only the first."""
+        return tuple((row[0], row[1]) for row in self._all("SELECT digest, document FROM trusts ORDER BY version"))
+
+    def newest_trust(self) -> int:
+        """The newest version adopted; 1 while there is only the first."""
+        row = self._one("SELECT coalesce(max(version), 1) FROM trusts")
+        return 1 if row is None else int(row[0])
+
+    def record_trust(self, version: int, digest: str, document: bytes, at: datetime) -> None:
+        self._db.execute(
+            "INSERT INTO trusts (version, digest, document, adopted_at) VALUES (?, ?, ?, ?)",
+            (version, digest, document, format_time(at)),
+        )
+
+    # -- time ----------------------------------------------------------------------------------------------------------
+
+    def last_time_serial(self, site: str) -> int:
+        row = self._one("SELECT coalesce(max(serial), 0) FROM time_tokens WHERE site = ?", site)
+        return 0 if row is None else int(row[0])
+
+    def time_token_answering(self, site: str, challenge: str) -> Issued | None:
+        """The token that answered this challenge, if one did. Its `order` is the digest of what was asked for."""
+        row = self._one(
+            "SELECT site, serial, request, document, issued_at, delivered FROM time_tokens"
+            " WHERE site = ? AND challenge = ?",
+            site,
+            challenge,
+        )
+        return None if row is None else _issued(row)
+
+    def record_time_token(self, issued: Issued, *, enrolment: int, challenge: str, digest: str) -> None:
+        self._db.execute(
+            "INSERT INTO time_tokens (site, serial, enrolment, challenge, request, digest, document, issued_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                issued.site,
+                issued.serial,
+                enrolment,
+                challenge,
+                issued.order,
+                digest,
+                issued.document,
+                format_time(issued.at),
+            ),
+        )
+
     # -- within --------------------------------------------------------------------------------------------------------
 
     def _chain(self, enrolment: Enrolment, *, superseded: bool) -> Chain:
@@ -300,7 +353,7 @@ class Memory:
             " WHERE site = ? ORDER BY serial DESC LIMIT 1",
             site,
         )
-        return None if row is None else Issued(row[0], row[1], row[2], row[3], parse_time(row[4]), bool(row[5]))
+        return None if row is None else _issued(row)
 
     def _one(self, statement: str, *values: object) -> tuple[Any, ...] | None:
         row: tuple[Any, ...] | None = self._db.execute(statement, values).fetchone()
@@ -347,3 +400,7 @@ class Memory:
 
 def _enrolment(row: tuple[Any, ...]) -> Enrolment:
     return Enrolment(row[0], row[1], row[2], PublicKey(row[3], row[4]))
+
+
+def _issued(row: tuple[Any, ...]) -> Issued:
+    return Issued(row[0], row[1], row[2], row[3], parse_time(row[4]), bool(row[5]))

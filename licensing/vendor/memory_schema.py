@@ -102,4 +102,39 @@ _FIRST: Final = (
     ),
 )
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST,)
+_SECOND: Final = (
+    # Every version of the trust from 1 to the newest, once there is a second.
+    """CREATE TABLE trusts (
+        version INTEGER PRIMARY KEY,
+        digest TEXT NOT NULL,
+        document BLOB NOT NULL,
+        adopted_at TEXT NOT NULL
+    ) STRICT""",
+    """CREATE TABLE time_tokens (
+        site TEXT NOT NULL REFERENCES sites (site),
+        serial INTEGER NOT NULL,
+        enrolment INTEGER NOT NULL REFERENCES enrolments (number),
+        challenge TEXT NOT NULL,
+        request TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        document BLOB NOT NULL,
+        issued_at TEXT NOT NULL,
+        delivered INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (site, serial),
+        UNIQUE (site, challenge)
+    ) STRICT""",
+    *(
+        f"""CREATE TRIGGER {table}_keeps_{what.split()[0].lower()} BEFORE {what} ON {table}
+            BEGIN SELECT RAISE(ABORT, '{table} is history and is not changed'); END"""
+        for table, changes in (
+            ("trusts", ("UPDATE", "DELETE")),
+            (
+                "time_tokens",
+                ("UPDATE OF site, serial, enrolment, challenge, request, digest, document, issued_at", "DELETE"),
+            ),
+        )
+        for what in changes
+    ),
+)
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _SECOND)

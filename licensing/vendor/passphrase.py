@@ -65,9 +65,11 @@ def from_descriptor(descriptor: int) -> Passphrase:
     return Passphrase(without_line_end(collected))
 
 
-def from_prompt(ask: Callable[[str], str], *, confirm: bool) -> Passphrase:
+def from_prompt(
+    ask: Callable[[str], str], *, confirm: bool, question: str = "Passphrase of the vendor's keys"
+) -> Passphrase:
     """The passphrase as typed; twice where it is new. Raises PassphraseMissing, PassphraseRefused."""
-    typed = ask("Passphrase of the vendor's keys")
+    typed = ask(question)
     secret = Passphrase(typed.encode("utf-8", "surrogateescape"))
     if confirm and ask("The same once more") != typed:
         raise PassphraseRefused("The two passphrases differ.", remedy="Try again; nothing was made.")

@@ -14,11 +14,11 @@ from typing import Any
 
 from licensing.config_header import HEADER_MEMBERS, ConfigHeader, header_of
 from licensing.document import PAYLOAD_TYPES, format_time
-from licensing.envelope import BEGIN, VerifiedBody, parse, sign, to_clear
+from licensing.envelope import BEGIN, Signer
 from licensing.errors import LicensingError
 from licensing.trust import Trust
+from licensing.vendor.countersign import Countersigned, sign_together
 from licensing.vendor.errors import ConfigRefused
-from licensing.vendor.keyring import VendorKey
 from media.errors import YamlRefused
 from media.reader import LIMITS
 from media.strict_yaml import Document, load
@@ -57,11 +57,11 @@ def with_head(text: bytes, *, file: str, site: str, serial: int, now: datetime) 
     return text
 
 
-def sign_config(body: bytes, signers: Sequence[VendorKey], trust: Trust) -> tuple[bytes, VerifiedBody]:
-    """The signed file in its clear form, and its body as a site will verify it. Raises ConfigRefused."""
-    document = to_clear(sign(PAYLOAD_TYPE, body, signers))
-    _require_readable(len(document))
-    return document, trust.verify(parse(document), role="config", payload_type=PAYLOAD_TYPE)
+def sign_config(body: bytes, signers: Sequence[Signer], trust: Trust) -> Countersigned:
+    """The file in its clear form, as those who are here sign it. Raises ConfigRefused."""
+    signed = sign_together(PAYLOAD_TYPE, body, signers, trust, "config", clear=True)
+    _require_readable(len(signed.document))
+    return signed
 
 
 def _headed(text: bytes, members: dict[str, Any], *, file: str, site: str, serial: int, now: datetime) -> bytes:

@@ -32,7 +32,7 @@ OWNED = (
         "The server is started in one place.",
     ),
     Owned(
-        "pyreqwest",
+        "ry",
         ("appliance/gateway/upstream.py",),
         "Calls leave the host in one place, where an auditor can look for them.",
     ),
@@ -52,8 +52,18 @@ OWNED = (
         "YAML has no safe default; it is read through one door, with limits. (The builder is given events.)",
     ),
 )
-SIGNING_KEY = "Ed25519PrivateKey"
-KEY_MAKERS = ("appliance/state", "licensing/vendor/keyring.py")
+SIGNING_KEYS = (
+    Owned(
+        "cryptography.hazmat.primitives.asymmetric.ed25519.Ed25519PrivateKey",
+        ("appliance/state", "licensing/vendor/keyring.py"),
+        "A key that signs lives with the site's state, or in the vendor's keyring; nothing else ever holds one.",
+    ),
+    Owned(
+        "licensing.vendor.sm2_signing.Sm2PrivateKey",
+        ("licensing/vendor/sm2_signing.py", "licensing/vendor/keyring.py"),
+        "An SM2 key that signs lives in the vendor's keyring alone; sites verify.",
+    ),
+)
 COMMAND_FILES = re.compile(r"licensing/vendor/(cli|commands?(_\w+)?)(\.py|/.*)")
 """The files, or the folder, that hold the vendor's commands."""
 YAML_READERS = {
@@ -123,19 +133,21 @@ def test_yaml_is_read_through_one_door() -> None:
     assert {path for path, _ in calls} == {"media/strict_yaml.py"}
 
 
-def test_private_keys_are_made_only_where_they_live() -> None:
-    """A key that signs lives with the site's state, or in the vendor's keyring; nothing else ever holds one."""
+@pytest.mark.parametrize("owned", SIGNING_KEYS, ids=lambda owned: owned.dependency.rpartition(".")[2])
+def test_private_keys_are_made_only_where_they_live(owned: Owned) -> None:
+    home, _, signing_key = owned.dependency.rpartition(".")
     found = [
         f"{module.path}:{line}"
         for module in modules()
-        if not owned_by(module, KEY_MAKERS)
+        if not owned_by(module, owned.owners)
         for name, line in module.names()
-        if name == SIGNING_KEY
+        if name == signing_key
     ]
-    assert not found
-    home = importlib.import_module("cryptography.hazmat.primitives.asymmetric.ed25519")
-    assert hasattr(home, SIGNING_KEY), f"{SIGNING_KEY} is called otherwise now: this rule forbids nothing"
-    for place in KEY_MAKERS:
+    assert not found, f"{owned.reason} {found}"
+    assert hasattr(importlib.import_module(home), signing_key), (
+        f"{signing_key} is called otherwise: this forbids nothing"
+    )
+    for place in owned.owners:
         assert stands(place)
-    keepers = [module for module in modules() if owned_by(module, KEY_MAKERS)]
-    assert any(name == SIGNING_KEY for module in keepers for name, _ in module.names())
+    keepers = [module for module in modules() if owned_by(module, owned.owners)]
+    assert any(name == signing_key for module in keepers for name, _ in module.names())

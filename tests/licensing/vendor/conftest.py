@@ -6,6 +6,7 @@ import pytest
 
 from tests.licensing.vendor.simulated_site import SimulatedSite
 from tests.licensing.vendor.vendors_desk import VendorsDesk, vendors_desk
+from tests.licensing.vendor.vendors_shell import Shell
 
 
 @pytest.fixture
@@ -25,3 +26,10 @@ def licensed(desk: VendorsDesk, site: SimulatedSite) -> SimulatedSite:
     """The same site, with a licence."""
     desk.issue(site)
     return site
+
+
+@pytest.fixture
+def shell(desk: VendorsDesk, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    """The vendor's command line, in the desk's folder."""
+    monkeypatch.chdir(desk.folder)
+    return Shell(desk)

@@ -18,7 +18,7 @@ from licensing.vendor.errors import EnrolmentRefused, SiteChanged, TermsRefused
 from licensing.vendor.issue import LAST_EXPIRY, Terms, build, require_enrollable
 from media.errors import AlreadyThere, NotFound
 from tests.licensing.vendor.simulated_site import SimulatedSite, SiteKey
-from tests.licensing.vendor.vendors_desk import NOW, TERMS, VendorsDesk, repeatable, words
+from tests.licensing.vendor.vendors_desk import NOW, TERMS, VendorsDesk, repeatable
 
 
 def requested(site: SimulatedSite) -> Verified[SiteRequest]:
@@ -226,7 +226,7 @@ def issue_from(desk: VendorsDesk, name: str) -> None:
 
     out = desk.folder / "licence.json"
     issue_licence(
-        desk.home, desk.folder / name, TERMS, out, re_enrol=False, passphrase=words, now=NOW, random=desk.random
+        desk.home, desk.folder / name, TERMS, out, re_enrol=False, unlock=desk.unlock, now=NOW, random=desk.random
     )
 
 

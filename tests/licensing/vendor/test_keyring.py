@@ -16,8 +16,9 @@ from licensing.errors import Refusal
 from licensing.strict_json import canonical
 from licensing.trust import RoleName
 from licensing.vendor.errors import Exposed, HomeMissing, KeyDamaged, KeyMissing, PassphraseWrong
-from licensing.vendor.keyring import KDF, MODERATE, VendorKey, load_signers, read_open_part, seal, unseal, write_key
+from licensing.vendor.keyring import KDF, MODERATE, VendorKey, read_open_part, seal, unseal, write_key
 from licensing.vendor.passphrase import Passphrase
+from licensing.vendor.signers import load_signers
 from media.errors import AlreadyThere
 from tests.licensing.vendor.vendors_desk import CHEAP, WORDS, VendorsDesk, repeatable, vendors_desk, words
 
@@ -137,15 +138,15 @@ def test_a_key_file_is_its_owners_alone_and_never_overwritten(tmp_path: Path) ->
 
 def test_a_role_gets_as_many_keys_as_its_threshold(tmp_path: Path) -> None:
     desk = vendors_desk(tmp_path, root_keys=3, root_threshold=2)
-    assert len(load_signers(desk.home.keys, desk.trust, "root", words())) == 2
-    assert [key.role for key in load_signers(desk.home.keys, desk.trust, "receipt", words())] == ["receipt"]
+    assert len(load_signers(desk.home.keys, desk.trust, "root", desk.unlock)) == 2
+    assert [key.role for key in load_signers(desk.home.keys, desk.trust, "receipt", desk.unlock)] == ["receipt"]
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o601])
 def test_a_key_file_that_others_can_reach_is_not_used(desk: VendorsDesk, mode: int) -> None:
     (desk.home.keys / "licence-1.json").chmod(mode)
     with pytest.raises(Exposed) as refused:
-        load_signers(desk.home.keys, desk.trust, "licence", words())
+        load_signers(desk.home.keys, desk.trust, "licence", desk.unlock)
     assert (refused.value.code, refused.value.exit_code) == ("secret_exposed", 95)
 
 
@@ -153,29 +154,31 @@ def test_a_key_file_that_others_can_reach_is_not_used(desk: VendorsDesk, mode: i
 def test_nor_is_one_in_a_folder_that_others_can_reach(desk: VendorsDesk, mode: int) -> None:
     desk.home.keys.chmod(mode)
     with pytest.raises(Exposed):
-        load_signers(desk.home.keys, desk.trust, "licence", words())
+        load_signers(desk.home.keys, desk.trust, "licence", desk.unlock)
 
 
-def test_too_few_keys_for_the_threshold_are_none(tmp_path: Path) -> None:
+def test_too_few_keys_for_the_threshold_are_those_that_are_here_and_none_is_a_refusal(tmp_path: Path) -> None:
     desk = vendors_desk(tmp_path, root_keys=3, root_threshold=2)
     for number in (1, 2):
         (desk.home.keys / f"root-{number}.json").unlink()
-    with pytest.raises(KeyMissing, match="1 of the 2"):
-        load_signers(desk.home.keys, desk.trust, "root", words())
+    assert [key.label for key in load_signers(desk.home.keys, desk.trust, "root", desk.unlock)] == ["3"]
+    (desk.home.keys / "root-3.json").unlink()
+    with pytest.raises(KeyMissing, match="0 of the 2"):
+        load_signers(desk.home.keys, desk.trust, "root", desk.unlock)
 
 
 def test_a_key_that_the_trust_document_does_not_name_is_passed_over(desk: VendorsDesk) -> None:
     (desk.home.keys / "licence-1.json").unlink()
     write_key(desk.home.keys, FILE)
     with pytest.raises(KeyMissing):
-        load_signers(desk.home.keys, desk.trust, "licence", words())
+        load_signers(desk.home.keys, desk.trust, "licence", desk.unlock)
 
 
 def test_one_role_key_renamed_to_another_is_passed_over(desk: VendorsDesk) -> None:
     (desk.home.keys / "licence-1.json").unlink()
     (desk.home.keys / "receipt-1.json").rename(desk.home.keys / "licence-1.json")
     with pytest.raises(KeyMissing):
-        load_signers(desk.home.keys, desk.trust, "licence", words())
+        load_signers(desk.home.keys, desk.trust, "licence", desk.unlock)
 
 
 def test_a_missing_folder_and_a_damaged_file_are_refusals_with_a_remedy(desk: VendorsDesk) -> None:
@@ -184,7 +187,7 @@ def test_a_missing_folder_and_a_damaged_file_are_refusals_with_a_remedy(desk: Ve
     refusals: list[Refusal] = []
     for folder in (desk.home.keys, desk.folder / "nowhere"):
         with pytest.raises(Refusal) as refused:
-            load_signers(folder, desk.trust, "licence", words())
+            load_signers(folder, desk.trust, "licence", desk.unlock)
         refusals.append(refused.value)
     assert [type(each) for each in refusals] == [KeyDamaged, HomeMissing]
     assert all(each.remedy and each.where for each in refusals)

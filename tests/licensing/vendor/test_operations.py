@@ -261,7 +261,7 @@ def test_a_file_that_cannot_be_read_stops_the_whole_command(desk: VendorsDesk, l
     good = desk.file("good", licensed.seal())
     for bad in (desk.folder / "nowhere",):
         with pytest.raises(NotFound):
-            operations.reconcile_usage(desk.home, [good, bad], desk.folder, passphrase=desk.ask, now=NOW)
+            operations.reconcile_usage(desk.home, [good, bad], desk.folder, unlock=desk.unlock, now=NOW)
     assert desk.contents() == before
 
 

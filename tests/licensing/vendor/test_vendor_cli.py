@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from licensing.document import PAYLOAD_TYPES
 from licensing.envelope import parse
@@ -22,44 +22,11 @@ from licensing.receipt import open_receipt
 from licensing.trust import Trust, pin
 from licensing.vendor import errors
 from licensing.vendor.cli import main
-from licensing.vendor.command import Desk
 from tests.licensing.vendor.simulated_site import SimulatedSite, SiteKey
-from tests.licensing.vendor.vendors_desk import NOW, WORDS, VendorsDesk
+from tests.licensing.vendor.vendors_desk import WORDS
+from tests.licensing.vendor.vendors_shell import Shell
 
 PROGRAM = Path(sys.executable).with_name("ao-vendor")
-
-
-class Shell:
-    """Runs commands in a folder, with the passphrase in a file there."""
-
-    def __init__(self, desk: VendorsDesk) -> None:
-        self.desk = desk
-        passphrase = desk.file("passphrase", WORDS + b"\n")
-        passphrase.chmod(0o600)
-        self.words = ["--passphrase-file", str(passphrase)]
-
-    def run(self, *arguments: str | Path, stdin: str | None = None) -> Result:
-        given = Desk(self.desk.home, NOW, self.desk.random)
-        return CliRunner().invoke(main, [str(each) for each in arguments], obj=given, input=stdin)
-
-    def json(self, *arguments: str | Path, code: int = 0) -> dict[str, Any]:
-        result = self.run(*arguments, *self.words, "--json")
-        assert result.exit_code == code, result.output
-        printed: dict[str, Any] = json.loads(result.stdout)
-        return printed
-
-    def issue(self, site: SimulatedSite, *more: str, out: str = "licence.json", code: int = 0) -> dict[str, Any]:
-        request = self.desk.file("request", site.request())
-        terms = ["--customer", "Example Works", "--edition", "team", "--models", "*"]
-        when = [] if "--expires" in more or "--days" in more else ["--days", "365"]
-        out_file = self.desk.folder / out
-        return self.json("licence", "issue", request, *terms, *when, *more, "--out", out_file, code=code)
-
-
-@pytest.fixture
-def shell(desk: VendorsDesk, monkeypatch: pytest.MonkeyPatch) -> Shell:
-    monkeypatch.chdir(desk.folder)
-    return Shell(desk)
 
 
 # -- the main path, as its own process ---------------------------------------------------------------------------------

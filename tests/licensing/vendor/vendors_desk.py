@@ -6,8 +6,9 @@ import hashlib
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from nacl.pwhash import argon2id
 
@@ -16,7 +17,9 @@ from licensing.vendor.home import Home, first_trust, make_home, make_keys
 from licensing.vendor.issue import Terms
 from licensing.vendor.keyring import KdfLimits, RandomBytes
 from licensing.vendor.operations import Delivered, Reconciled, issue_licence, reconcile_usage, sign_config_for
+from licensing.vendor.operations_trust import Asked, Rotated, rotate_trust
 from licensing.vendor.passphrase import Passphrase
+from licensing.vendor.unlock import Unlock
 from tests.licensing.vendor.simulated_site import SimulatedSite
 
 CHEAP = KdfLimits(argon2id.OPSLIMIT_MIN, argon2id.MEMLIMIT_MIN)
@@ -50,6 +53,10 @@ class VendorsDesk:
     ask: Callable[[], Passphrase] = words
 
     @property
+    def unlock(self) -> Unlock:
+        return Unlock(self.ask)
+
+    @property
     def trust(self) -> Trust:
         return self.home.trust().claims
 
@@ -68,18 +75,25 @@ class VendorsDesk:
             terms,
             self.folder / out,
             re_enrol=re_enrol,
-            passphrase=self.ask,
+            unlock=self.unlock,
             now=self.now,
             random=self.random,
         )
 
     def sign(self, text: bytes, out: str = "config.yaml.signed", *, site: str = "plant-7") -> Delivered:
         source = self.file("config.yaml", text)
-        return sign_config_for(self.home, source, site, self.folder / out, passphrase=self.ask, now=self.now)
+        return sign_config_for(self.home, source, site, self.folder / out, unlock=self.unlock, now=self.now)
 
     def take(self, *files: bytes, receipts: Path | None = None) -> Reconciled:
         paths = [self.file(f"usage-{number}.signed.json", data) for number, data in enumerate(files)]
-        return reconcile_usage(self.home, paths, receipts or self.folder, passphrase=self.ask, now=self.now)
+        return reconcile_usage(self.home, paths, receipts or self.folder, unlock=self.unlock, now=self.now)
+
+    def rotate(self, **asked: Any) -> Rotated:
+        """Proposes the next trust a day later, and adopts it where the home's root keys suffice."""
+        self.now += timedelta(days=1)
+        return rotate_trust(
+            self.home, Asked(**asked), unlock=self.unlock, limits=CHEAP, now=self.now, random=self.random
+        )
 
     def verdicts(self, *files: bytes) -> list[str]:
         return [finding.verdict.value for finding in self.take(*files).outcome.findings]

@@ -1,0 +1,152 @@
+"""Documents that several people sign one after the other: who has signed, who is missing, and one signature more.
+
+Promise: pure. A signature counts when a key that the trust names for the role verifies it; key ids in the envelope
+count for nothing. Adding a signature keeps every other one as it is, and nobody's key signs twice. What is counted here
+is for people to see: whether a document is believed is decided by `Trust.verify` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Final, TypeVar
+
+from licensing.algorithms import PublicKey, digest
+from licensing.envelope import SIGNATURES_LIMIT, Envelope, Signature, Signer, pae, parse, sign, to_clear, to_json
+from licensing.errors import SignatureRefused
+from licensing.trust import RoleName, Trust
+from licensing.vendor.errors import KeyUnfit
+
+UNFINISHED: Final = ".unfinished"
+
+AnyPath = TypeVar("AnyPath", bound=PurePath)
+
+
+@dataclass(frozen=True, slots=True)
+class Quorum:
+    """How far the signatures on a document go towards what a version of the trust asks of a role.
+
+    `missing_of` counts, by algorithm, what the role demands of each besides its threshold.
+    """
+
+    role: RoleName
+    version: int
+    threshold: int
+    signed: tuple[str, ...]
+    waiting: tuple[str, ...]
+    missing_of: Mapping[str, int]
+
+    @property
+    def missing(self) -> int:
+        """How many signatures more, at the least."""
+        return max(self.threshold - len(self.signed), sum(self.missing_of.values()), 0)
+
+    @property
+    def complete(self) -> bool:
+        return self.missing == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Countersigned:
+    """A document with the signatures of those who were here, complete or not; `digest` is of its body."""
+
+    document: bytes
+    digest: str
+    quorum: Quorum
+
+
+def usable(trust: Trust, role: RoleName) -> tuple[PublicKey, ...]:
+    """The keys that may sign for a role. Raises SignatureRefused where nobody may."""
+    if role not in trust.roles:
+        raise SignatureRefused(
+            f"Trust version {trust.serial} gives nobody the role {role!r}.",
+            remedy=f"Give somebody the role: ao-vendor trust rotate --new-key {role}.",
+        )
+    return trust.usable(role)
+
+
+def signed_by(envelope: Envelope, key: PublicKey) -> bool:
+    """Whether one of the signatures is this key's."""
+    message = pae(envelope.payload_type, envelope.body)
+    return any(key.verifies(signature.sig, message) for signature in envelope.signatures)
+
+
+def count(envelope: Envelope, trust: Trust, role: RoleName) -> Quorum:
+    """How far the document has come under this version of the trust."""
+    keys = usable(trust, role)
+    record = trust.roles[role]
+    signed = [key for key in keys if signed_by(envelope, key)]
+    owed = {
+        algorithm: needed - sum(key.algorithm == algorithm for key in signed)
+        for algorithm, needed in record.at_least.items()
+    }
+    return Quorum(
+        role,
+        trust.serial,
+        record.threshold,
+        tuple(key.keyid for key in signed),
+        tuple(key.keyid for key in keys if key not in signed),
+        {algorithm: still for algorithm, still in owed.items() if still > 0},
+    )
+
+
+def sign_together(
+    payload_type: str, body: bytes, signers: Sequence[Signer], trust: Trust, role: RoleName, *, clear: bool = False
+) -> Countersigned:
+    """The document as those who are here sign it. One that is complete opens under the trust, or does not leave."""
+    document = (to_clear if clear else to_json)(sign(payload_type, body, signers))
+    envelope = parse(document)
+    quorum = count(envelope, trust, role)
+    if quorum.complete:
+        trust.verify(envelope, role=role, payload_type=payload_type)
+    return Countersigned(document, digest(body), quorum)
+
+
+def add_signature(envelope: Envelope, signer: Signer) -> Envelope:
+    """The envelope with one signature more. Raises KeyUnfit for a key that has signed it already."""
+    key = signer.public_key
+    if signed_by(envelope, key):
+        raise KeyUnfit(f"Key {key.keyid[:12]} has signed this document already; two signatures of one key are one.")
+    if len(envelope.signatures) >= SIGNATURES_LIMIT:
+        raise KeyUnfit(
+            f"The document carries {SIGNATURES_LIMIT} signatures, and no reader takes more.",
+            remedy="Begin again from the document as it was first signed.",
+        )
+    signature = Signature(key.keyid, signer.sign(pae(envelope.payload_type, envelope.body)))
+    return Envelope(envelope.payload_type, envelope.body, (*envelope.signatures, signature))
+
+
+def can_be_handed_out_again(document: bytes, trust: Trust, role: RoleName, signers: Iterable[Signer]) -> bool:
+    """Whether a document that was signed before still says all that those who are here could make it say: not so when
+    their keys were replaced since."""
+    quorum = count(parse(document), trust, role)
+    return quorum.complete or {each.public_key.keyid for each in signers} <= set(quorum.signed)
+
+
+def unfinished_name(path: AnyPath) -> AnyPath:
+    """`licence.json` as `licence.unfinished.json`: what a file is called until all have signed."""
+    return path.with_name(f"{path.stem}{UNFINISHED}{path.suffix}")
+
+
+def finished_name(path: AnyPath) -> AnyPath:
+    """The name without that mark; the same where there is none."""
+    if path.suffix == UNFINISHED:
+        return path.with_suffix("")
+    if not path.stem.endswith(UNFINISHED):
+        return path
+    return path.with_name(f"{path.stem.removesuffix(UNFINISHED)}{path.suffix}")
+
+
+def sentence(quorums: Collection[Quorum]) -> str:
+    """What is missing, for a person; nothing when all is there."""
+    return "; ".join(_still(each) for each in quorums if not each.complete)
+
+
+def _still(quorum: Quorum) -> str:
+    of = ", ".join(f"{still} by {algorithm}" for algorithm, still in sorted(quorum.missing_of.items()))
+    among = f", among them {of}" if of else ""
+    return (
+        f"{quorum.missing} more of role {quorum.role} as trust version {quorum.version} has it "
+        f"({len(quorum.signed)} of {quorum.threshold} have signed{among})"
+    )
