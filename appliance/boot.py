@@ -16,10 +16,11 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from litestar import Litestar
+from litestar.exceptions import NotFoundException
 
 from appliance.access.window import RateWindow
 from appliance.config.secrets import host_secrets
-from appliance.gateway.endpoints import endpoints
+from appliance.gateway.endpoints import endpoints, no_such_path
 from appliance.gateway.upstream import open_client
 from appliance.gateway.worker import Worker
 from appliance.host_process import boot_id, die_with_parent
@@ -51,6 +52,7 @@ def build_app() -> Litestar:
         lifespan=[lifespan],
         openapi_config=None,
         logging_config=None,
+        exception_handlers={NotFoundException: lambda _request, _error: no_such_path(holder[0])},
     )
 
 

@@ -11,7 +11,7 @@ from typing import cast
 from urllib.parse import unquote
 
 import msgspec
-from litestar import asgi
+from litestar import Response, asgi
 from litestar.handlers import ASGIRouteHandler
 from litestar.types import HTTPScope, Receive, Scope, Send
 
@@ -48,10 +48,10 @@ def endpoints(worker: Callable[[], Worker]) -> list[ASGIRouteHandler]:
         body = {"ready": refusal is None} | ({"code": refusal.code} if refusal else {})
         await _send(send, 503 if refusal else 200, msgspec.json.encode(body), _plain(worker()))
 
-    @asgi("/", is_mount=True, copy_scope=False)
+    @asgi("/", copy_scope=False)
     async def root(scope: Scope, receive: Receive, send: Send) -> None:
-        """Some clients ask HEAD / to see whether anybody is there; every other path is told that it is none."""
-        await _answer(worker(), cast(HTTPScope, scope), receive, send, _root)
+        """Some clients ask HEAD / to see whether anybody is there."""
+        await _send(send, 200, b'{"product":"AO Appliance","api":"/v1"}', _plain(worker()))
 
     return [v1, healthz, readyz, root]
 
@@ -127,10 +127,15 @@ async def _models(worker: Worker, alias: str, scope: HTTPScope, send: Send, requ
     await _send(send, 200, body, (_JSON, (b"x-request-id", request_id.encode())))
 
 
-async def _root(worker: Worker, scope: HTTPScope, receive: Receive, send: Send, request_id: str) -> None:
-    if scope["path"].strip("/"):
-        raise PathNotFound("There is nothing here; the API is below /v1.")
-    await _send(send, 200, b'{"product":"AO Appliance","api":"/v1"}', (_JSON, _id(request_id)))
+def no_such_path(worker: Worker) -> Response[bytes]:
+    """What is answered on every path that is none, in the same envelope as everything else."""
+    refusal = PathNotFound("There is nothing here; the API is below /v1.")
+    return Response(
+        error_body(refusal),
+        status_code=refusal.http_status,
+        media_type="application/json",
+        headers={"x-request-id": worker.next_id()},
+    )
 
 
 def _id(request_id: str) -> tuple[bytes, bytes]:

@@ -22,6 +22,7 @@ import msgspec
 
 from appliance.errors import StateUnwritable
 from appliance.ledger.entry import Begun, Carried, Entry, Line
+from media.rename import rename_new
 
 SYNC_SECONDS = 0.2
 SEGMENT_BYTES = 16 * 1024 * 1024
@@ -123,9 +124,7 @@ class Journal:
         try:
             descriptor = os.open(unborn, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            file.hardlink_to(unborn)  # unlike a rename, never over another
-            unborn.unlink()
-            _sync_folder(self._folder)
+            _give_name(self._folder, unborn.name, file.name)
         except OSError as exc:
             if descriptor >= 0:
                 os.close(descriptor)
@@ -145,9 +144,11 @@ def _write_whole(descriptor: int, data: bytes) -> None:
         written += os.write(descriptor, data[written:])
 
 
-def _sync_folder(folder: Path) -> None:
+def _give_name(folder: Path, unborn: str, name: str) -> None:
+    """Never over another segment, and so that the name outlives a power cut."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
+        rename_new(unborn, name, descriptor)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
