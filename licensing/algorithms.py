@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -41,6 +42,7 @@ def _verify_ed25519(public: bytes, signature: bytes, message: bytes) -> bool:
     return True
 
 
+@lru_cache(maxsize=4096)
 def _is_sound_ed25519(public: bytes) -> bool:
     """Whether a key is a point of the prime-order group: under a small-order key one signature fits every message."""
     return bool(crypto_core_ed25519_is_valid_point(public))

@@ -6,6 +6,7 @@ rotation.)"""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -13,7 +14,7 @@ from pydantic import Field, model_validator
 from licensing.algorithms import PublicKey
 from licensing.document import Body, Claims, KeyBytes, Name, Verified
 from licensing.envelope import Envelope, VerifiedBody, parse, verify
-from licensing.errors import SerialRefused, SignatureRefused
+from licensing.errors import Malformed, SerialRefused, SignatureRefused
 from licensing.shown import shown
 
 ROLES = ("root", "licence", "config", "receipt", "time", "release")
@@ -129,6 +130,22 @@ def advance(current: Trust, data: bytes) -> Verified[Trust]:
         )
     _check_epochs(current, successor)
     return Verified(successor, verified.digest, verified.signers, "root", successor.key_epoch("root"))
+
+
+@lru_cache(maxsize=8)
+def walk(documents: tuple[bytes, ...]) -> tuple[Trust, str]:
+    """The trust at the end of a chain that starts with version 1, and the digest of that version 1.
+
+    Pure, so its answer is kept: the same bytes give the same trust, and a byte changed is another question.
+    Raises what `pin` and `advance` refuse; Malformed for no document at all.
+    """
+    if not documents:
+        raise Malformed("There is no trust document.")
+    pinned = pin(documents[0])
+    current = pinned.claims
+    for data in documents[1:]:
+        current = advance(current, data).claims
+    return current, pinned.digest
 
 
 def _check_epochs(current: Trust, successor: Trust) -> None:

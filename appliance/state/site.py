@@ -22,7 +22,7 @@ from licensing.document import Verified, format_time, parse_time
 from licensing.errors import Refusal
 from licensing.licence import Licence, open_licence
 from licensing.ratchet import Arrival, Floor, arrive
-from licensing.trust import Trust, advance, pin
+from licensing.trust import Trust, pin, walk
 from media.reader import read_document
 from media.writer import write_document
 
@@ -71,15 +71,12 @@ class Site:
         """The trust in force: version 1 as pinned, and every step since, each verified again. Raises StateDamaged."""
         try:
             rows = self.database.execute("SELECT bytes FROM documents WHERE role = 'root' ORDER BY serial").fetchall()
-            pinned = pin(rows[0]["bytes"])
-            if read_document(self.folder / TRUST_PIN, limit=_PIN_LIMIT).decode().strip() != pinned.digest:
+            current, pinned = walk(tuple(bytes(row["bytes"]) for row in rows))
+            if read_document(self.folder / TRUST_PIN, limit=_PIN_LIMIT).decode().strip() != pinned:
                 raise StateDamaged("The trust in the database is not the one that was pinned.", where=str(self.folder))
-            current = pinned.claims
-            for row in rows[1:]:
-                current = advance(current, row["bytes"]).claims
         except StateDamaged:
             raise
-        except (Refusal, IndexError, DatabaseFault, UnicodeDecodeError) as exc:
+        except (Refusal, DatabaseFault, UnicodeDecodeError) as exc:
             raise StateDamaged(f"The pinned trust cannot be read: {exc}", where=str(self.folder / DATABASE)) from exc
         return current
 
