@@ -5,8 +5,9 @@ BIN    := $(VENV)/bin
 LOCKS  := packaging/locks
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 ARGS   ?=
+SECONDS ?= 30
 
-.PHONY: run test check format bench lock wheels clean
+.PHONY: run test check format bench fuzz lock wheels clean
 
 run: $(VENV)/.checkout  ## a licensed gateway that answers OpenAI clients on 127.0.0.1:8080
 	$(BIN)/ao quickstart $(ARGS)
@@ -27,10 +28,14 @@ format: $(VENV)/.development
 bench: $(VENV)/.development  ## CPU per request, requests per second and added latency, as a table
 	$(BIN)/python -m tests.bench $(ARGS)
 
+fuzz: $(VENV)/.fuzz  ## give every reader of foreign bytes what nobody thought of; SECONDS= for each
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(ARGS)
+
 lock: $(VENV)/.development  ## after changing pyproject.toml: pin everything again, with hashes
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-package ao-appliance pyproject.toml -o $(LOCKS)/runtime.txt
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-package ao-appliance --extra checkout -c $(LOCKS)/runtime.txt pyproject.toml -o $(LOCKS)/checkout.txt
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-package ao-appliance --extra development -c $(LOCKS)/checkout.txt pyproject.toml -o $(LOCKS)/development.txt
+	echo 'atheris==3.0.0' | $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate - -o $(LOCKS)/fuzz.txt
 
 wheels: $(VENV)/.development  ## dist/: the customer's wheel and the vendor's
 	$(BIN)/python -m build -q --no-isolation --wheel --outdir dist .
@@ -50,4 +55,9 @@ $(VENV)/.checkout: $(LOCKS)/checkout.txt pyproject.toml packaging/vendor/pyproje
 
 $(VENV)/.development: $(LOCKS)/development.txt $(VENV)/.checkout
 	$(PIP) install --require-hashes -r $(LOCKS)/development.txt
+	@touch $@
+
+# The fuzzer is a development tool of its own: it has wheels for x86_64 only, and nothing else needs it.
+$(VENV)/.fuzz: $(LOCKS)/fuzz.txt $(VENV)/.development
+	$(PIP) install --require-hashes -r $(LOCKS)/fuzz.txt
 	@touch $@

@@ -33,9 +33,10 @@ from appliance.state.database import transaction
 from appliance.state.serving import ServingLock
 from appliance.state.site import Site, open_site
 from appliance.state.standing import judge_site, reported_until
-from licensing.clock import Look, observe, step_between
+from licensing.clock import Look, observe, step_between, witness
 from licensing.document import Verified, format_time
 from licensing.standing import Standing
+from licensing.version import BUILD_TIME
 
 log = logging.getLogger("ao.serve")
 
@@ -95,6 +96,7 @@ def serve(settings: Settings, *, on_ready: Callable[[Site, Standing], None]) -> 
 
 def check_may_serve(site: Site, settings: Settings) -> Standing:
     """Where the site stands, if it may serve at all. Raises the refusal that callers would meet."""
+    site.raise_time_floor(lambda floor: witness(floor, BUILD_TIME, "this release's build"))
     site.observe_boot(boot_id(), _now(), _tolerance(site))
     snapshot = take_snapshot(site, host_secrets(os.environ, settings.secrets_dir), _now())
     if snapshot.refusal is not None:

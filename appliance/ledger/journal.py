@@ -232,5 +232,5 @@ def _is_whole(raw: bytes) -> bool:
 def _line_in(raw: bytes) -> Line | None:
     try:
         return _decoder.decode(raw[9:])
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None

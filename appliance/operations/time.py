@@ -7,6 +7,7 @@ from pathlib import Path
 
 from appliance.state.site import CHALLENGE_BYTES, Site
 from licensing.clock import TimeFloor, repair
+from licensing.errors import WrongAudience
 from licensing.time_token import open_time_token
 from media.reader import LIMITS, read_document
 
@@ -20,6 +21,12 @@ def import_time_token(site: Site, file: Path, *, now: datetime, entropy: bytes) 
         raise ValueError(f"{CHALLENGE_BYTES} bytes of entropy are needed")
     data = read_document(file, limit=LIMITS["time"])
     verified = open_time_token(data, site.trust(), site=site.id, epoch=site.epoch, challenge=site.challenge)
+    known = site.floor_of("time")
+    if known is not None and known.digest == verified.digest:
+        raise WrongAudience(
+            "The time token was used before.",
+            remedy="Carry a fresh site request (ao site request) to the vendor and ask for a new token.",
+        )
     floor = repair(verified.claims.issued_at)
     site.accept(
         verified,

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from appliance.state.site import Site
 from licensing.algorithms import digest
 from licensing.envelope import parse
+from licensing.errors import Refusal
 from licensing.ratchet import Arrival
+from licensing.shown import shown
 from licensing.trust import advance, claimed_version
 from media.reader import LIMITS, read_document
+
+ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +36,18 @@ def import_trust(site: Site, files: list[Path], now: datetime) -> list[Step]:
     Raises SerialRefused for a gap, a fork or a way back, and what signatures refuse; the versions before the refused
     one stay in force.
     """
-    documents = [read_document(file, limit=LIMITS["trust"]) for file in files]
-    return [_step(site, data, now) for data in sorted(documents, key=claimed_version)]
+    documents = [(file, read_document(file, limit=LIMITS["trust"])) for file in files]
+    in_order = sorted(documents, key=lambda each: _named(each[0], partial(claimed_version, each[1])))
+    return [_named(file, partial(_step, site, data, now)) for file, data in in_order]
+
+
+def _named(file: Path, act: Callable[[], ResultT]) -> ResultT:
+    """Whatever is refused, is refused with the file's name."""
+    try:
+        return act()
+    except Refusal as refusal:
+        refusal.where = refusal.where or shown(str(file))
+        raise
 
 
 def _step(site: Site, data: bytes, now: datetime) -> Step:

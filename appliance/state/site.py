@@ -152,7 +152,10 @@ class Site:
 
     def time_floor(self) -> TimeFloor:
         row = self.database.execute("SELECT at, source FROM time_floor").fetchone()
-        return TimeFloor(parse_time(row["at"]), row["source"])
+        try:
+            return TimeFloor(parse_time(row["at"]), str(row["source"]))
+        except (ValueError, TypeError) as exc:
+            raise StateDamaged("The time floor cannot be read.", where=str(self.folder / DATABASE)) from exc
 
     def raise_time_floor(self, change: Callable[[TimeFloor], TimeFloor]) -> TimeFloor:
         """Applies a pure change from licensing.clock; the floor kept is never lower than before."""

@@ -51,7 +51,7 @@ def lines() -> str:
     decides = ("algorithms", "sm2", "envelope", "strict_json", "trust", "ratchet", "clock", "binding", "standing")
     deciding = sum(_code_lines(ROOT / "licensing" / f"{name}.py") for name in decides)
     return (
-        f"About {round(code_lines(), -2)} lines of code without comments and docstrings, kept below {AUDITABLE_LINES}.\n"
+        f"About {round(code_lines(), -2)} lines of code (no comments, no docstrings), below {AUDITABLE_LINES} for good.\n"
         f"About {round(deciding, -1)} of them decide ({', '.join(decides)});\n"
         "the rest is the shape of documents.\n"
     )
