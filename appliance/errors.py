@@ -17,6 +17,7 @@ model call is in gateway/errors.py.)
         ├── ConfigMissing        61  no config has been imported
         ├── SecretMissing        62  a ${NAME} that the host does not provide
         ├── ConfigFrozen         63  the licence's rung allows no new config
+        ├── OfficerKeyRefused    64  a key file that is no officer's
         ├── KeyUnknown           70  no API key of that id
         ├── KeyRefused           71  a key that cannot be made as asked
         ├── NothingToExport      80  no sealed usage matches
@@ -122,6 +123,12 @@ class ConfigFrozen(ApplianceError):
     code = "config_frozen"
     exit_code = 63
     default_remedy = "Renew the licence first; the config in force stays in force."
+
+
+class OfficerKeyRefused(ApplianceError):
+    code = "officer_key_refused"
+    exit_code = 64
+    default_remedy = "Name the officer's own key file; a new one is made with: ao officer new."
 
 
 class KeyUnknown(ApplianceError):

@@ -1,8 +1,9 @@
 """The one table of signature schemes, and the digest of the product.
 
 A scheme is chosen by the *key record* in the trust document, never by an envelope. An unknown name fails closed. This
-module verifies only: private keys are made where they live (the site's in appliance/state, the vendor's in its
-keyring)."""
+module verifies only: private keys are made where they live (a site's in appliance/state, an officer's in
+appliance/officer, the vendor's in its keyring).
+"""
 
 from __future__ import annotations
 

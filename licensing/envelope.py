@@ -77,6 +77,32 @@ def sign(payload_type: str, body: bytes, signers: Sequence[Signer]) -> Envelope:
     return Envelope(payload_type, body, tuple(Signature(each.public_key.keyid, each.sign(message)) for each in signers))
 
 
+def signed_by(envelope: Envelope, key: PublicKey) -> bool:
+    """Whether one of the signatures is this key's."""
+    message = pae(envelope.payload_type, envelope.body)
+    return any(key.verifies(signature.sig, message) for signature in envelope.signatures)
+
+
+def with_signature(envelope: Envelope, signer: Signer) -> Envelope:
+    """The envelope with one signature more; the others stay as they are.
+
+    Raises SignatureRefused for a key that has signed it already, and where no reader would take one more.
+    """
+    key = signer.public_key
+    if signed_by(envelope, key):
+        raise SignatureRefused(
+            f"Key {key.keyid[:12]} has signed this document already; two signatures of one key are one.",
+            remedy="Have another person sign it, with a key of their own.",
+        )
+    if len(envelope.signatures) >= SIGNATURES_LIMIT:
+        raise SignatureRefused(
+            f"The document carries {SIGNATURES_LIMIT} signatures, and no reader takes more.",
+            remedy="Begin again from the document as it was first signed.",
+        )
+    signature = Signature(key.keyid, signer.sign(pae(envelope.payload_type, envelope.body)))
+    return Envelope(envelope.payload_type, envelope.body, (*envelope.signatures, signature))
+
+
 def verify(
     envelope: Envelope,
     *,

@@ -12,10 +12,13 @@ the HTTP API and the console render the same four fields: a stable code, a sente
         ├── WrongAudience        13  meant for another site, epoch or licence
         ├── SerialRefused        14  older than what was already accepted
         ├── AlgorithmUnknown     15  a signature scheme or digest that this release does not have
-        └── SerialConflict       16  the same serial as what was already accepted, with other content
+        ├── SerialConflict       16  the same serial as what was already accepted, with other content
+        ├── KeyFileDamaged       17  a key file that is not what was written
+        └── PassphraseWrong      18  a passphrase that does not open the key
 
 Exit codes: 0 done, 1 unexpected fault, 2 wrong use of the command, 10-19 documents, 20-39 rungs of the licence ladder
-(see standing.py), 40-49 this host and its state, 50-59 media, 60-69 configuration, 70-79 access, 80-89 usage.
+(see standing.py), 40-49 this host and its state, 50-59 media, 60-69 configuration, 70-79 access, 80-89 usage, 90-99
+passphrases, and the vendor's side.
 """
 
 from __future__ import annotations
@@ -113,3 +116,19 @@ class SerialConflict(LicensingError):
     default_remedy = (
         "Keep both files and call the vendor: a key may have been misused. The document in force stays in force."
     )
+
+
+class KeyFileDamaged(LicensingError):
+    """A key file is not what was written: damaged, or changed by somebody."""
+
+    code = "key_file_damaged"
+    exit_code = 17
+    default_remedy = "Restore the key file from a backup; do not repair it by hand."
+
+
+class PassphraseWrong(LicensingError):
+    """The passphrase does not open the key."""
+
+    code = "passphrase_wrong"
+    exit_code = 18
+    default_remedy = "Try again with the passphrase that was chosen when the key was made."

@@ -1,4 +1,5 @@
-"""What media refuses: bytes that must not come in from a medium, and bytes that did not get onto one.
+"""What media refuses: bytes that must not come in from a medium, bytes that did not get onto one, and secrets that lie
+open or were not given.
 
     Refusal
     └── MediaError
@@ -11,7 +12,10 @@
         ├── MediumFull           56  no room left, or the quota is used up
         ├── ReadOnly             57  mounted or switched read-only
         ├── AlreadyThere         58  the name is taken by other bytes
-        └── NotDurable           59  what was read back is not what was written
+        ├── NotDurable           59  what was read back is not what was written
+        ├── PassphraseRefused        a passphrase that cannot be taken from where it was to come from
+        │   └── PassphraseMissing 94  none given, or an empty one
+        └── Exposed              95  a secret that other users of this host can reach
 
 `where` names the file, and for YAML the line and column. Whatever a foreign medium chose, a file name above all, is
 passed through `shown` before it enters a message.
@@ -114,3 +118,26 @@ class NotDurable(MediaError):
     exit_code = 59
     http_status = 500
     default_remedy = "Do not use this medium any more; write to another one."
+
+
+class PassphraseRefused(MediaError):
+    """A passphrase cannot be used as it was given."""
+
+    code = "passphrase_refused"
+    exit_code = 94
+    default_remedy = "Check how the passphrase is given, and try again."
+
+
+class PassphraseMissing(PassphraseRefused):
+    """No passphrase was given, or an empty one."""
+
+    code = "passphrase_missing"
+    default_remedy = "Type it at the prompt, or give --passphrase-file FILE or --passphrase-fd N."
+
+
+class Exposed(MediaError):
+    """A secret lies where other users of this host can reach it."""
+
+    code = "secret_exposed"
+    exit_code = 95
+    default_remedy = "Make it private (chmod 700 for the folder, 600 for the file), and consider who may have read it."

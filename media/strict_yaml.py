@@ -28,7 +28,7 @@ from media.errors import YamlRefused
 from media.yaml_builder import Builder
 from media.yaml_document import Document, Limits, NodePath, Position, Value
 
-__all__ = ["DEFAULT", "FASTEST", "Document", "Limits", "NodePath", "Position", "Value", "load"]
+__all__ = ["DEFAULT", "FASTEST", "Document", "Limits", "NodePath", "Position", "Value", "load", "load_named"]
 
 DEFAULT: Final = Limits()
 
@@ -66,6 +66,16 @@ def load(data: bytes, *, limits: Limits = DEFAULT, loader: Any = FASTEST) -> Doc
         # The pure-Python parser lets chr() complain about an escape beyond Unicode, such as "\UFFFFFFFF".
         raise YamlRefused("This is not valid YAML.", where="line 1, column 1") from error
     return builder.document()
+
+
+def load_named(data: bytes, file: str) -> Document:
+    """As `load`, for a text that its author is about to sign: a refusal names the file as well, and what to do."""
+    try:
+        return load(data)
+    except YamlRefused as error:
+        where = f"{file}, {error.where}" if error.where else file
+        remedy = "Correct the file at the place named and sign it again; nothing was signed."
+        raise YamlRefused(error.message, where=where, remedy=remedy) from error
 
 
 def _text(data: bytes, limits: Limits) -> str:

@@ -1,4 +1,4 @@
-"""`ao config import|show|diff`."""
+"""`ao config import|show|diff` at a site; `ao config sign|cosign` wherever an officer's key is."""
 
 from __future__ import annotations
 
@@ -8,10 +8,16 @@ from pathlib import Path
 import click
 
 from appliance.cli.face import Face, Result, command
+from appliance.cli.passphrase import ask_passphrase, passphrase_options
 from appliance.config.plan import describe
+from appliance.officer.lay_out import Paper
 from appliance.operations.config import activate_config, config_in_force, examine_config
+from appliance.operations.officer import Signed, prepare_to_cosign, prepare_to_sign, sign_paper
 from licensing.document import format_time
 from licensing.ratchet import Arrival
+from licensing.shown import shown
+
+FILE = click.Path(path_type=Path)
 
 
 def add_to(main: click.Group) -> None:
@@ -67,3 +73,84 @@ def add_to(main: click.Group) -> None:
             | ({"text": source} if text else {}),
             source.splitlines() if text else lines,
         )
+
+    @command(
+        group,
+        "sign",
+        example="ao config sign plant.yaml --site plant-7 --serial 4 --key alice.key --out plant.yaml.signed",
+    )
+    @click.argument("file", type=FILE)
+    @click.option("--site", required=True, help="The one site that it is for.")
+    @click.option("--serial", type=click.IntRange(1, 2**62), required=True, help="Higher than the one in force there.")
+    @click.option("--key", type=FILE, required=True, help="The officer's key file.")
+    @click.option("--out", type=FILE, required=True, help="Where to write the signed config.")
+    @click.option("--yes", is_flag=True, help="Do not ask.")
+    @passphrase_options
+    def sign(
+        face: Face,
+        *,
+        file: Path,
+        site: str,
+        serial: int,
+        key: Path,
+        out: Path,
+        yes: bool,
+        passphrase_file: Path | None,
+        passphrase_fd: int | None,
+    ) -> Result:
+        """Sign the config in FILE as an officer, after showing what is signed.
+
+        A head (kind, schema, serial, issued_at, site) is put before a text that has none, and checked where there is
+        one. The text stays readable YAML, with its signatures in three comment lines at the end. No site's state is
+        needed.
+        """
+        ask = ask_passphrase(passphrase_file, passphrase_fd)
+        paper = prepare_to_sign(file, out, site=site, serial=serial, now=face.now)
+        if (declined := _declined(face, paper, yes=yes)) is not None:
+            return declined
+        return _signed(paper, sign_paper(paper, key, ask, out), yes=yes)
+
+    @command(group, "cosign", example="ao config cosign plant.yaml.signed --key bob.key")
+    @click.argument("file", type=FILE)
+    @click.option("--key", type=FILE, required=True, help="The officer's key file.")
+    @click.option("--out", type=FILE, help="Where to write it.  [default: FILE]")
+    @click.option("--yes", is_flag=True, help="Do not ask.")
+    @passphrase_options
+    def cosign(
+        face: Face,
+        *,
+        file: Path,
+        key: Path,
+        out: Path | None,
+        yes: bool,
+        passphrase_file: Path | None,
+        passphrase_fd: int | None,
+    ) -> Result:
+        """Add a second officer's signature to FILE, after showing what is signed; the others stay as they are."""
+        ask = ask_passphrase(passphrase_file, passphrase_fd)
+        target = out or file
+        paper = prepare_to_cosign(file, target)
+        if (declined := _declined(face, paper, yes=yes)) is not None:
+            return declined
+        return _signed(paper, sign_paper(paper, key, ask, target, replace=target == file), yes=yes)
+
+
+def _declined(face: Face, paper: Paper, *, yes: bool) -> Result | None:
+    """Shows what would be signed and asks; None where the officer agrees."""
+    if yes:
+        return None
+    data = {**paper.as_dict(), "signed_with": None}
+    if face.as_json:
+        # Asking for JSON is no consent: a script that only reads must not sign.
+        return Result(data, [], 1)
+    for line in paper.lines():
+        click.echo(line)
+    return None if click.confirm("Sign it?") else Result(data, ["Nothing was signed."], 1)
+
+
+def _signed(paper: Paper, signed: Signed, *, yes: bool) -> Result:
+    data = {**paper.as_dict(), "signed_with": signed.keyid, "file": str(signed.file)}
+    lines = paper.lines() if yes else []
+    count = "1 signature" if signed.signatures == 1 else f"{signed.signatures} signatures"
+    lines.append(f"Signed with key {signed.keyid[:12]}; {count} in {shown(str(signed.file), 400)}")
+    return Result(data, lines)

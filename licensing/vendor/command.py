@@ -22,14 +22,13 @@ from rich.text import Text
 
 from licensing.document import parse_time
 from licensing.errors import Refusal
+from licensing.keyfile import RandomBytes
 from licensing.shown import shown
-from licensing.vendor import passphrase as sources
-from licensing.vendor.errors import PassphraseMissing
 from licensing.vendor.home import Home
-from licensing.vendor.keyring import RandomBytes
 from licensing.vendor.operations import Delivered
-from licensing.vendor.passphrase import Passphrase
-from licensing.vendor.unlock import AskPassphrase, Unlock
+from licensing.vendor.unlock import Unlock
+from media.errors import PassphraseMissing
+from media.passphrase import AskPassphrase, Passphrase, taken_from
 
 P = ParamSpec("P")
 
@@ -113,11 +112,7 @@ def ask_passphrase(
         raise click.UsageError(f"Give --{what}-file or --{what}-fd, not both.")
 
     def ask() -> Passphrase:
-        if file is not None:
-            return sources.from_file(file)
-        if descriptor is not None:
-            return sources.from_descriptor(descriptor)
-        return sources.from_prompt(_prompt, confirm=confirm, question=QUESTIONS[what])
+        return taken_from(file, descriptor, _prompt, confirm=confirm, question=QUESTIONS[what])
 
     return ask
 

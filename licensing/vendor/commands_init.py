@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
+from licensing.keyfile import KDF
 from licensing.shown import shown
 from licensing.vendor.command import Desk, ask_passphrase, passphrase_options, print_json, reporting
 from licensing.vendor.home import ROOT_KEYS_LIMIT, first_trust, make_home, make_keys, require_no_home
-from licensing.vendor.keyring import KDF
 
 
 @click.command()

@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import click
 
+from licensing.keyfile import KDF, Algorithm
 from licensing.shown import shown
 from licensing.trust import RoleName
 from licensing.vendor.command import (
@@ -20,7 +21,7 @@ from licensing.vendor.command import (
 )
 from licensing.vendor.key_files import AnyKeyFile, TokenReference, public_half, read_key, read_key_file, refer
 from licensing.vendor.key_files import write_private as write_private_file
-from licensing.vendor.keyring import KDF, Algorithm, new_key, seal
+from licensing.vendor.keyring import new_key, seal
 from licensing.vendor.operations import require_free
 from media.writer import write_document
 

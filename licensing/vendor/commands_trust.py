@@ -10,13 +10,13 @@ import click
 
 from licensing.algorithms import SCHEMES
 from licensing.document import Verified, format_time
+from licensing.keyfile import KDF, Algorithm
 from licensing.shown import shown
 from licensing.trust import ROLES, RoleName, Trust
 from licensing.vendor.command import FILE, Desk, print_json, reporting, unlocking
 from licensing.vendor.commands_sign import quorum_as_dict
 from licensing.vendor.countersign import sentence
 from licensing.vendor.describe import says
-from licensing.vendor.keyring import KDF, Algorithm
 from licensing.vendor.operations_trust import Asked, Rotated, adopt_trust, rotate_trust
 from licensing.vendor.signers import names_of
 from licensing.vendor.unlock import Unlock

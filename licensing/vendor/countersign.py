@@ -13,7 +13,7 @@ from pathlib import PurePath
 from typing import Final, TypeVar
 
 from licensing.algorithms import PublicKey, digest
-from licensing.envelope import SIGNATURES_LIMIT, Envelope, Signature, Signer, pae, parse, sign, to_clear, to_json
+from licensing.envelope import Envelope, Signer, parse, sign, signed_by, to_clear, to_json, with_signature
 from licensing.errors import SignatureRefused
 from licensing.trust import RoleName, Trust
 from licensing.vendor.errors import KeyUnfit
@@ -66,12 +66,6 @@ def usable(trust: Trust, role: RoleName) -> tuple[PublicKey, ...]:
     return trust.usable(role)
 
 
-def signed_by(envelope: Envelope, key: PublicKey) -> bool:
-    """Whether one of the signatures is this key's."""
-    message = pae(envelope.payload_type, envelope.body)
-    return any(key.verifies(signature.sig, message) for signature in envelope.signatures)
-
-
 def count(envelope: Envelope, trust: Trust, role: RoleName) -> Quorum:
     """How far the document has come under this version of the trust."""
     keys = usable(trust, role)
@@ -105,16 +99,10 @@ def sign_together(
 
 def add_signature(envelope: Envelope, signer: Signer) -> Envelope:
     """The envelope with one signature more. Raises KeyUnfit for a key that has signed it already."""
-    key = signer.public_key
-    if signed_by(envelope, key):
-        raise KeyUnfit(f"Key {key.keyid[:12]} has signed this document already; two signatures of one key are one.")
-    if len(envelope.signatures) >= SIGNATURES_LIMIT:
-        raise KeyUnfit(
-            f"The document carries {SIGNATURES_LIMIT} signatures, and no reader takes more.",
-            remedy="Begin again from the document as it was first signed.",
-        )
-    signature = Signature(key.keyid, signer.sign(pae(envelope.payload_type, envelope.body)))
-    return Envelope(envelope.payload_type, envelope.body, (*envelope.signatures, signature))
+    try:
+        return with_signature(envelope, signer)
+    except SignatureRefused as error:
+        raise KeyUnfit(error.message, remedy=error.remedy) from error
 
 
 def can_be_handed_out_again(document: bytes, trust: Trust, role: RoleName, signers: Iterable[Signer]) -> bool:

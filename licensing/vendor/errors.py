@@ -14,11 +14,8 @@
         │   ├── KeyMissing            no private key, or too few, for a role
         │   ├── KeyUnfit              a key that may not sign this, or has signed it already
         │   └── TokenRefused          a hardware token, its module or its key cannot be used
-        ├── PassphraseRefused     94
-        │   ├── PassphraseWrong       it does not open the key
-        │   ├── PassphraseMissing     none given, or an empty one
-        │   └── PinWrong              it does not open the token
-        ├── Exposed               95  a secret that other users of this host can reach
+        ├── PassphraseWrong       94  it does not open the key
+        ├── PinWrong              94  it does not open the token
         ├── EnrolmentRefused      96
         │   ├── SiteChanged           a known site with another key or epoch
         │   ├── SiteUnknown           a site that was never enrolled
@@ -28,7 +25,8 @@
         ├── ConfigRefused         98  a config whose head or shape cannot be signed
         └── MemoryRefused         99  vendor.db is missing, damaged, busy or newer than this release
 
-Codes and exit codes are stable; leaves that share an exit code differ in `code`.
+Codes and exit codes are stable; leaves that share an exit code differ in `code`. A passphrase that is missing (94) and
+a secret that lies open (95) are media's refusals, on either side.
 """
 
 from __future__ import annotations
@@ -130,40 +128,20 @@ class TokenRefused(KeyRefused):
     default_remedy = "Insert the token, check the pkcs11: URI and --pkcs11-module, and try again."
 
 
-class PassphraseRefused(VendorError):
-    """A passphrase cannot be used."""
-
-    code = "passphrase_refused"
-    exit_code = 94
-
-
-class PassphraseWrong(PassphraseRefused):
+class PassphraseWrong(VendorError):
     """The passphrase does not open the key."""
 
     code = "passphrase_wrong"
+    exit_code = 94
     default_remedy = "Try again with the passphrase that was chosen at ao-vendor init."
 
 
-class PassphraseMissing(PassphraseRefused):
-    """No passphrase was given, or an empty one."""
-
-    code = "passphrase_missing"
-    default_remedy = "Type it at the prompt, or give --passphrase-file FILE or --passphrase-fd N."
-
-
-class PinWrong(PassphraseRefused):
+class PinWrong(VendorError):
     """The PIN does not open the token."""
 
     code = "pin_wrong"
+    exit_code = 94
     default_remedy = "Try again with the token's PIN; after a few wrong ones a token locks itself."
-
-
-class Exposed(VendorError):
-    """A secret lies where other users of this host can reach it."""
-
-    code = "secret_exposed"
-    exit_code = 95
-    default_remedy = "Make it private (chmod 700 for the folder, 600 for the file), and consider who may have read it."
 
 
 class EnrolmentRefused(VendorError):

@@ -28,16 +28,17 @@ from pydantic import ValidationError
 from licensing.document import Verified, first_fault
 from licensing.envelope import sign, to_json
 from licensing.errors import LicensingError
+from licensing.keyfile import SEED_SIZE, KdfLimits, RandomBytes
 from licensing.shown import shown
 from licensing.trust import KeyRecord, RoleName, RoleRecord, Trust, advance, pin
 from licensing.vendor.errors import HomeExists, HomeMissing, HomeRefused, TermsRefused, TrustUnsettled
 from licensing.vendor.key_files import AnyKey
-from licensing.vendor.keyring import SEED_SIZE, KdfLimits, RandomBytes, VendorKey, seal, write_key
+from licensing.vendor.keyring import VendorKey, seal, write_key
 from licensing.vendor.memory import Memory
-from licensing.vendor.passphrase import Passphrase
 from licensing.vendor.signers import load_signers
 from licensing.vendor.unlock import Unlock
 from media.errors import NotFound
+from media.passphrase import Passphrase
 from media.reader import LIMITS, read_document
 from media.writer import write_document
 

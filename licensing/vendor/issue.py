@@ -21,13 +21,13 @@ from licensing.binding import Binding, Hardware
 from licensing.document import Verified, first_fault, format_time
 from licensing.edition import EDITIONS, EditionName
 from licensing.envelope import Signer
+from licensing.keyfile import RandomBytes
 from licensing.licence import Caps, Delegation, Licence, UsageDuty, open_licence
 from licensing.site_request import SiteRequest
 from licensing.strict_json import canonical
 from licensing.trust import KeyRecord, Trust
 from licensing.vendor.countersign import Countersigned, sign_together
 from licensing.vendor.errors import EnrolmentRefused, SiteChanged, TermsRefused
-from licensing.vendor.keyring import RandomBytes
 
 LAST_EXPIRY: Final = datetime(9000, 1, 1, tzinfo=UTC)
 """Whoever adds days of grace to an expiry must not run off the end of the calendar in the year 9999."""

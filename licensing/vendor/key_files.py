@@ -12,14 +12,16 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
+from licensing import keyfile
 from licensing.algorithms import ED25519, SCHEMES, PublicKey
 from licensing.document import Claims, KeyBytes, Name, first_fault
 from licensing.errors import LicensingError, Malformed
+from licensing.keyfile import KEY_FILE_LIMIT, KeyFile, PublicKeyFile
 from licensing.shown import shown
 from licensing.strict_json import canonical, load_object
 from licensing.trust import RoleName
 from licensing.vendor.errors import KeyDamaged
-from licensing.vendor.keyring import KEY_FILE_LIMIT, KeyFile, VendorKey, read_open_part, require_private, unseal
+from licensing.vendor.keyring import VendorKey, read_open_part, require_private, unseal
 from licensing.vendor.token_key import SCHEME, URI_LIMIT, TokenKey, open_token_key, parse_uri, read_public
 from licensing.vendor.unlock import Unlock
 from media.reader import read_document
@@ -36,21 +38,6 @@ class TokenReference(Claims):
     role: RoleName | None = None
     label: Name
     uri: str = Field(min_length=1, max_length=URI_LIMIT)
-
-    @property
-    def public_key(self) -> PublicKey:
-        return PublicKey(self.algorithm, self.public)
-
-
-class PublicKeyFile(Claims):
-    """A public key on its way to whoever shall name it in a trust document or a licence."""
-
-    kind: Literal["vendor-public-key"] = "vendor-public-key"
-    schema_version: Literal[1] = Field(default=1, alias="schema")
-    algorithm: str
-    public: KeyBytes
-    role: RoleName | None = None
-    label: Name
 
     @property
     def public_key(self) -> PublicKey:
@@ -129,20 +116,15 @@ def refer(uri_text: str, *, label: str, role: RoleName | None, module: Path | No
     """A reference to a key in a token, with the public half that the token shows now."""
     uri = parse_uri(uri_text)
     public_key = read_public(uri, module)
-    return _file(TokenReference(public=public_key.public, role=role, label=label, uri=uri_text))
+    claims = TokenReference(public=public_key.public, role=role, label=label, uri=uri_text)
+    return canonical(claims.model_dump(mode="json", by_alias=True, exclude_none=True)) + b"\n"
 
 
 def public_half(file: AnyKeyFile) -> bytes:
     """The public key alone, in a file to hand on."""
-    return _file(
-        PublicKeyFile(algorithm=file.algorithm, public=file.public_key.public, role=file.role, label=file.label)
-    )
+    return keyfile.public_half(file.public_key, role=file.role, label=file.label).to_bytes()
 
 
 def write_private(path: Path, data: bytes) -> None:
     """Writes a key file or a reference, for its owner alone; never over another."""
     write_document(path, data, mode=0o600)
-
-
-def _file(claims: TokenReference | PublicKeyFile) -> bytes:
-    return canonical(claims.model_dump(mode="json", by_alias=True, exclude_none=True)) + b"\n"

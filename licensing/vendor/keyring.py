@@ -1,90 +1,35 @@
-"""The vendor's private keys: one file a key, sealed under a passphrase.
+"""The vendor's private keys: one file a key, sealed under a passphrase (`licensing.keyfile`).
 
-Promise: a seed is on disk only inside a SecretBox whose key Argon2id derives from the passphrase with the cost written
-in the file; a file that differs in a single byte from what was written is refused; a key whose folder or file others
-can reach is not used. Beside the seed the box holds a digest of the file's public part, so that no role, label or
-public key can be put on another's seed. The unkeyed checksum only tells damage from a wrong passphrase; it guards
-nothing. Randomness is an argument; for signing it is the system's unless another is given.
+Promise: a seed is on disk only inside its sealed file; a key whose folder or file others can reach is not used; a key
+that is opened is the one whose public half the file records. Randomness is an argument; for signing it is the system's
+unless another is given.
 """
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from hmac import compare_digest
+from collections.abc import Iterator
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Final
 
-from nacl.exceptions import CryptoError
-from nacl.pwhash import argon2id
-from nacl.secret import SecretBox
 from nacl.signing import SigningKey
-from pydantic import Field, ValidationError
 
-from licensing.algorithms import ED25519, SM2, PublicKey, digest
-from licensing.document import Claims, Digest, KeyBytes, Name
-from licensing.errors import Malformed
+from licensing import keyfile
+from licensing.algorithms import ED25519, SM2, PublicKey
+from licensing.errors import KeyFileDamaged, WrongKind
+from licensing.errors import PassphraseWrong as WrongForFile
+from licensing.keyfile import MODERATE, SEED_SIZE, Algorithm, KdfLimits, KeyFile, RandomBytes, require_pair
 from licensing.shown import shown
-from licensing.strict_json import canonical, load_object
 from licensing.trust import RoleName
-from licensing.vendor.errors import Exposed, HomeMissing, KeyDamaged, PassphraseWrong, VendorError
-from licensing.vendor.passphrase import OTHERS, Passphrase
+from licensing.vendor.errors import HomeMissing, KeyDamaged, PassphraseWrong
 from licensing.vendor.sm2_signing import Sm2PrivateKey, make_secret
+from media import private_file
+from media.errors import NotFound, Unreadable
+from media.passphrase import Passphrase
 from media.writer import write_document
 
-KEY_FILE_LIMIT: Final = 16 * 1024
-SEED_SIZE: Final = 32
-
-RandomBytes = Callable[[int], bytes]
-Algorithm = Literal["ed25519", "sm2"]
-
-
-@dataclass(frozen=True, slots=True)
-class KdfLimits:
-    """What one guess at the passphrase costs: Argon2id passes, and bytes of memory."""
-
-    ops: int
-    mem: int
-
-
-MODERATE: Final = KdfLimits(argon2id.OPSLIMIT_MODERATE, argon2id.MEMLIMIT_MODERATE)
-KDF: Mapping[str, KdfLimits] = MappingProxyType(
-    {
-        "interactive": KdfLimits(argon2id.OPSLIMIT_INTERACTIVE, argon2id.MEMLIMIT_INTERACTIVE),
-        "moderate": MODERATE,
-        "sensitive": KdfLimits(argon2id.OPSLIMIT_SENSITIVE, argon2id.MEMLIMIT_SENSITIVE),
-    }
-)
-
-
-class KdfRecord(Claims):
-    """How the box's key is derived. Bounded, so that a damaged file cannot ask for all memory or all day."""
-
-    name: Literal["argon2id"] = "argon2id"
-    ops: int = Field(ge=argon2id.OPSLIMIT_MIN, le=argon2id.OPSLIMIT_SENSITIVE)
-    mem: int = Field(ge=argon2id.MEMLIMIT_MIN, le=argon2id.MEMLIMIT_SENSITIVE)
-    salt: KeyBytes = Field(min_length=argon2id.SALTBYTES, max_length=argon2id.SALTBYTES)
-
-
-class KeyFile(Claims):
-    """What a key file says openly. `sealed` is nonce and ciphertext."""
-
-    kind: Literal["vendor-key"] = "vendor-key"
-    schema_version: Literal[1] = Field(default=1, alias="schema")
-    algorithm: Algorithm = ED25519
-    public: KeyBytes
-    role: RoleName | None
-    label: Name
-    kdf: KdfRecord
-    sealed: KeyBytes
-    checksum: Digest
-
-    @property
-    def public_key(self) -> PublicKey:
-        return PublicKey(self.algorithm, self.public)
+KIND: Final = "vendor-key"
 
 
 class VendorKey:
@@ -127,50 +72,41 @@ def new_key(role: RoleName | None, label: str, algorithm: Algorithm, random: Ran
 
 def seal(key: VendorKey, passphrase: Passphrase, *, random: RandomBytes, limits: KdfLimits = MODERATE) -> bytes:
     """The key file for this key under this passphrase."""
-    kdf = KdfRecord(ops=limits.ops, mem=limits.mem, salt=random(argon2id.SALTBYTES))
-    draft = KeyFile(
-        algorithm=key.algorithm,
-        public=key.public_key.public,
+    return keyfile.seal(
+        bytes(key._signing),
+        key.public_key,
+        passphrase.reveal(),
+        kind=KIND,
         role=key.role,
         label=key.label,
-        kdf=kdf,
-        sealed=b"",
-        checksum=digest(b""),
+        random=random,
+        limits=limits,
     )
-    secret = bytes(key._signing) + _binding(_open_part(draft))
-    box = _box(kdf, passphrase).encrypt(secret, random(SecretBox.NONCE_SIZE))
-    sealed = draft.model_copy(update={"sealed": bytes(box)})
-    whole = sealed.model_copy(update={"checksum": _checksum(sealed)})
-    return canonical(whole.model_dump(mode="json", by_alias=True)) + b"\n"
 
 
 def read_open_part(data: bytes, *, where: str | None = None) -> KeyFile:
     """What the file says without a passphrase, if it is whole. Raises KeyDamaged."""
-    try:
-        members = load_object(data)
-        file = KeyFile.model_validate_json(canonical(members))
-    except (Malformed, ValidationError) as error:
-        raise KeyDamaged("The key file is not well-formed.", where=where) from error
-    if canonical(members) + b"\n" != data or _checksum(file) != file.checksum:
-        raise KeyDamaged("The key file is not as it was written.", where=where)
-    return file
+    with _in_the_vendors_words(where):
+        return keyfile.read_open_part(data, KIND)
 
 
 def unseal(data: bytes, passphrase: Passphrase, *, where: str | None = None) -> VendorKey:
     """The key in a key file. Raises KeyDamaged, PassphraseWrong."""
-    file = read_open_part(data, where=where)
-    box = _box(file.kdf, passphrase)
-    try:
-        secret = box.decrypt(file.sealed)
-    except (CryptoError, ValueError) as error:
-        raise PassphraseWrong("The passphrase does not open this key.", where=where) from error
-    seed, binding = secret[:SEED_SIZE], secret[SEED_SIZE:]
-    if len(seed) != SEED_SIZE or not compare_digest(binding, _binding(_open_part(file))):
-        raise KeyDamaged("The key file's public part is not the one that was sealed with the seed.", where=where)
-    key = VendorKey(file.role, file.label, seed, file.algorithm)
-    if key.public_key != file.public_key:
-        raise KeyDamaged("The seed does not give the public key that the file records.", where=where)
+    with _in_the_vendors_words(where):
+        file = keyfile.read_open_part(data, KIND)
+        key = VendorKey(file.role, file.label, keyfile.unseal(file, passphrase.reveal()), file.algorithm)
+        require_pair(file, key.public_key)
     return key
+
+
+@contextlib.contextmanager
+def _in_the_vendors_words(where: str | None) -> Iterator[None]:
+    try:
+        yield
+    except WrongForFile as error:
+        raise PassphraseWrong(error.message, where=where) from error
+    except (KeyFileDamaged, WrongKind) as error:
+        raise KeyDamaged(error.message, where=where) from error
 
 
 def write_key(folder: Path, data: bytes) -> Path:
@@ -188,33 +124,6 @@ def _public_half(signing: Sm2PrivateKey | SigningKey) -> bytes:
 def require_private(path: Path, *, what: str) -> None:
     """Raises Exposed for what others can reach, HomeMissing for what is not there."""
     try:
-        facts = path.lstat()
-    except OSError as error:
+        private_file.require_private(path, what=what)
+    except (NotFound, Unreadable) as error:
         raise HomeMissing(f"The {what} cannot be looked at.", where=shown(str(path))) from error
-    if facts.st_mode & OTHERS:
-        raise Exposed(f"Other users of this host can reach the {what}.", where=shown(str(path)))
-    if facts.st_uid not in (0, os.geteuid()):
-        raise Exposed(f"The {what} belongs to another user of this host.", where=shown(str(path)))
-
-
-def _box(kdf: KdfRecord, passphrase: Passphrase) -> SecretBox:
-    try:
-        key = argon2id.kdf(SecretBox.KEY_SIZE, passphrase.reveal(), kdf.salt, opslimit=kdf.ops, memlimit=kdf.mem)
-    except CryptoError as error:
-        raise VendorError(
-            f"The key for the key file cannot be derived; that takes {kdf.mem // 2**20} MiB of memory.",
-            remedy="Close other programs on this host and try again.",
-        ) from error
-    return SecretBox(key)
-
-
-def _open_part(file: KeyFile) -> dict[str, Any]:
-    return file.model_dump(mode="json", by_alias=True, exclude={"sealed", "checksum"})
-
-
-def _binding(members: Mapping[str, Any]) -> bytes:
-    return hashlib.sha256(canonical(members)).digest()
-
-
-def _checksum(file: KeyFile) -> str:
-    return digest(canonical(file.model_dump(mode="json", by_alias=True, exclude={"checksum"})))

@@ -20,6 +20,7 @@ from typing import Final
 
 from licensing.algorithms import digest
 from licensing.envelope import Signer, parse
+from licensing.keyfile import RandomBytes
 from licensing.licence import Licence
 from licensing.receipt import Receipt, open_receipt
 from licensing.shown import shown
@@ -31,7 +32,6 @@ from licensing.vendor.countersign import can_be_handed_out_again, count, sign_to
 from licensing.vendor.errors import SiteUnknown
 from licensing.vendor.findings import Chain, Outcome, SiteView
 from licensing.vendor.home import Home
-from licensing.vendor.keyring import RandomBytes
 from licensing.vendor.memory import Issued, KeptReceipt, Memory
 from licensing.vendor.reconcile import reconcile
 from licensing.vendor.sign import sign_config, with_head

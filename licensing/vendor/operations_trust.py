@@ -19,6 +19,7 @@ from licensing.algorithms import digest
 from licensing.document import Verified
 from licensing.envelope import Envelope, VerifiedBody, parse, sign, to_json
 from licensing.errors import SerialConflict, SerialRefused
+from licensing.keyfile import Algorithm, KdfLimits, RandomBytes
 from licensing.shown import shown
 from licensing.trust import RoleName, Trust, advance
 from licensing.vendor.countersign import Quorum, count, sentence, usable
@@ -26,7 +27,7 @@ from licensing.vendor.describe import difference
 from licensing.vendor.errors import DocumentUnfinished, KeyMissing, RotationRefused
 from licensing.vendor.home import Home
 from licensing.vendor.key_files import public_key_of
-from licensing.vendor.keyring import Algorithm, KdfLimits, RandomBytes, VendorKey, new_key, seal, write_key
+from licensing.vendor.keyring import VendorKey, new_key, seal, write_key
 from licensing.vendor.rotate import Rotation, propose
 from licensing.vendor.signers import Held, held, load_keys, open_all
 from licensing.vendor.unlock import Unlock

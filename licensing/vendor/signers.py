@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from licensing.algorithms import PublicKey
+from licensing.keyfile import PublicKeyFile
 from licensing.shown import shown
 from licensing.trust import RoleName, RoleRecord, Trust
 from licensing.vendor.countersign import usable
 from licensing.vendor.errors import KeyMissing
-from licensing.vendor.key_files import AnyKey, PublicKeyFile, TokenReference, open_key, read_key_file
+from licensing.vendor.key_files import AnyKey, TokenReference, open_key, read_key_file
 from licensing.vendor.keyring import require_private
 from licensing.vendor.unlock import Unlock
 

@@ -19,7 +19,7 @@ from licensing.errors import Malformed
 from licensing.shown import shown
 from licensing.trust import RoleName
 from licensing.vendor.errors import PinWrong, TokenRefused
-from licensing.vendor.passphrase import Passphrase
+from media.passphrase import Passphrase
 
 if TYPE_CHECKING:
     import pkcs11

@@ -4,13 +4,10 @@ Each secret is asked for when it is first needed, once, and kept for the command
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
-from licensing.vendor.errors import PassphraseMissing
-from licensing.vendor.passphrase import Passphrase
-
-AskPassphrase = Callable[[], Passphrase]
+from media.errors import PassphraseMissing
+from media.passphrase import AskPassphrase, Passphrase
 
 
 def _no_pin() -> Passphrase:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import pytest
 
 from licensing.errors import Refusal
 from media import errors
 
-LEAVES = sorted(errors.MediaError.__subclasses__(), key=lambda leaf: leaf.exit_code)
+
+def leaves(root: type[errors.MediaError]) -> Iterator[type[errors.MediaError]]:
+    for each in root.__subclasses__():
+        yield from leaves(each) if each.__subclasses__() else [each]
+
+
+LEAVES = sorted(leaves(errors.MediaError), key=lambda leaf: leaf.exit_code)
 EXPECTED = {
     "NotFound": ("media_not_found", 50),
     "NotARegularFile": ("media_not_regular", 51),
@@ -21,6 +28,8 @@ EXPECTED = {
     "ReadOnly": ("media_read_only", 57),
     "AlreadyThere": ("media_already_there", 58),
     "NotDurable": ("media_not_durable", 59),
+    "PassphraseMissing": ("passphrase_missing", 94),
+    "Exposed": ("secret_exposed", 95),
 }
 
 

@@ -19,7 +19,7 @@ from licensing.document import format_time
 from licensing.trust import RoleName, Trust
 from licensing.vendor.home import Home
 from licensing.vendor.keyring import VendorKey
-from licensing.vendor.passphrase import Passphrase
+from media.passphrase import Passphrase
 from tests.real.processes import ROOT, Process, free_port, program_environment
 
 PROGRAMS = Path(sys.executable).parent

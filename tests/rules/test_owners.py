@@ -55,8 +55,14 @@ OWNED = (
 SIGNING_KEYS = (
     Owned(
         "cryptography.hazmat.primitives.asymmetric.ed25519.Ed25519PrivateKey",
-        ("appliance/state", "licensing/vendor/keyring.py"),
-        "A key that signs lives with the site's state, or in the vendor's keyring; nothing else ever holds one.",
+        ("appliance/state", "appliance/officer/signing_key.py", "licensing/vendor/keyring.py"),
+        "A key that signs lives with the site's state, in the vendor's keyring, or is an officer's own: no module of "
+        "the gateway is handed one, and an auditor has one file to read for each of the three.",
+    ),
+    Owned(
+        "nacl.signing.SigningKey",
+        ("licensing/vendor/keyring.py",),
+        "The other library's way to the same kind of key is no way around the rule above.",
     ),
     Owned(
         "licensing.vendor.sm2_signing.Sm2PrivateKey",
@@ -131,6 +137,17 @@ def test_yaml_is_read_through_one_door() -> None:
         if node.attr in YAML_READERS
     ]
     assert {path for path, _ in calls} == {"media/strict_yaml.py"}
+
+
+def test_an_officers_key_is_opened_by_the_signing_of_configs_alone() -> None:
+    """What serves requests never meets it: an officer's key is used on a machine of the officer's choosing."""
+    home = "appliance.officer.signing_key"
+    users = {
+        module.path
+        for module in modules()
+        if lies_in(module.path, "appliance") and any(each.within(home) for each in module.imports())
+    }
+    assert users == {"appliance/operations/officer.py"}
 
 
 @pytest.mark.parametrize("owned", SIGNING_KEYS, ids=lambda owned: owned.dependency.rpartition(".")[2])

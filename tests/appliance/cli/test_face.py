@@ -13,7 +13,9 @@ import pytest
 from tests.appliance.cli.commands import ao, commands, groups
 
 COMMANDS = commands()
+SIGN = ["/nowhere/config.yaml", "--site", "x-site", "--serial", "1", "--key", "/nowhere/key", "--out", "/nowhere/out"]
 WORDS = {
+    "config sign": SIGN,
     "init": ["--site", "x-site", "--name", "x", "--trust", "/nowhere/trust.json"],
     "keys create": ["--name", "x"],
     "keys revoke": ["x", "--yes"],
@@ -37,6 +39,7 @@ def arguments(name: str) -> list[str]:
 def test_the_tree_is_the_one_that_is_known() -> None:
     known = {"init", "serve", "status", "site request", "licence import", "licence show", "licence verify"}
     known |= {"config import", "config diff", "config show", "keys create", "keys list", "keys revoke"}
+    known |= {"config sign", "config cosign", "officer new", "officer show"}
     known |= {"usage show", "usage seal", "usage export", "receipt import", "quickstart"}
     assert known <= set(COMMANDS)
 

@@ -13,13 +13,14 @@ from nacl.pwhash import argon2id
 from licensing.algorithms import digest
 from licensing.envelope import sign, verify
 from licensing.errors import Refusal
+from licensing.keyfile import KDF, MODERATE
 from licensing.strict_json import canonical
 from licensing.trust import RoleName
-from licensing.vendor.errors import Exposed, HomeMissing, KeyDamaged, KeyMissing, PassphraseWrong
-from licensing.vendor.keyring import KDF, MODERATE, VendorKey, read_open_part, seal, unseal, write_key
-from licensing.vendor.passphrase import Passphrase
+from licensing.vendor.errors import HomeMissing, KeyDamaged, KeyMissing, PassphraseWrong
+from licensing.vendor.keyring import VendorKey, read_open_part, seal, unseal, write_key
 from licensing.vendor.signers import load_signers
-from media.errors import AlreadyThere
+from media.errors import AlreadyThere, Exposed
+from media.passphrase import Passphrase
 from tests.licensing.vendor.vendors_desk import CHEAP, WORDS, VendorsDesk, repeatable, vendors_desk, words
 
 SEED = bytes(range(32))

@@ -14,8 +14,8 @@ from licensing.receipt import Receipt, open_receipt
 from licensing.vendor import operations
 from licensing.vendor.errors import KeyMissing, PassphraseWrong
 from licensing.vendor.findings import Verdict
-from licensing.vendor.passphrase import Passphrase
 from media.errors import AlreadyThere, MediumFull, NotFound
+from media.passphrase import Passphrase
 from media.writer import Written, write_document
 from tests.licensing.vendor.simulated_site import SimulatedSite, SiteKey
 from tests.licensing.vendor.vendors_desk import NOW, TERMS, VendorsDesk

@@ -7,9 +7,10 @@ import json
 import pytest
 
 from licensing.envelope import sign, verify
-from licensing.vendor.errors import Exposed, KeyDamaged
+from licensing.vendor.errors import KeyDamaged
 from licensing.vendor.key_files import open_key
 from licensing.vendor.unlock import Unlock
+from media.errors import Exposed
 from tests.licensing.vendor.vendors_desk import words
 from tests.licensing.vendor.vendors_shell import Shell
 

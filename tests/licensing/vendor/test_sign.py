@@ -82,7 +82,7 @@ def test_whatever_the_text_says_it_says_still_and_byte_for_byte(members: dict[st
     ("text", "place", "reason"),
     [
         (HEAD.replace(b"plant-7", b"plant-8") + TEXT, "line 5", "is for site 'plant-8'"),
-        (HEAD.replace(b"serial: 1", b"serial: 2") + TEXT, "line 3", "the next one for site 'plant-7' is 1"),
+        (HEAD.replace(b"serial: 1", b"serial: 2") + TEXT, "line 3", "it was to be signed for site 'plant-7' as 1"),
         (HEAD.replace(b"serial: 1", b"serial: one") + TEXT, "line 1", "serial"),
         (HEAD.replace(b"12:00:00Z", b"12:00:01Z") + TEXT, "line 4", "has not come yet"),
         (HEAD.replace(b"schema: 1", b"schema: 2") + TEXT, "line 1", "schema"),

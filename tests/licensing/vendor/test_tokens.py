@@ -17,12 +17,13 @@ from licensing.envelope import pae, parse
 from licensing.errors import Refusal
 from licensing.licence import open_licence
 from licensing.trust import RoleName
-from licensing.vendor.errors import PassphraseMissing, PassphraseWrong, PinWrong, TokenRefused
+from licensing.vendor.errors import PassphraseWrong, PinWrong, TokenRefused
 from licensing.vendor.key_files import TokenReference, read_key_file, refer, write_private
 from licensing.vendor.operations_trust import Asked, rotate_trust
-from licensing.vendor.passphrase import Passphrase
 from licensing.vendor.token_key import open_token_key, parse_uri, read_public
 from licensing.vendor.unlock import Unlock
+from media.errors import PassphraseMissing
+from media.passphrase import Passphrase
 from tests.licensing.vendor.simulated_site import SimulatedSite
 from tests.licensing.vendor.vendors_desk import CHEAP, VendorsDesk, words
 from tests.licensing.vendor.vendors_shell import Shell

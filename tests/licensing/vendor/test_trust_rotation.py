@@ -24,9 +24,9 @@ from licensing.vendor.describe import difference
 from licensing.vendor.errors import DocumentUnfinished, KeyMissing, PassphraseWrong, RotationRefused, TrustUnsettled
 from licensing.vendor.keyring import new_key, seal, unseal, write_key
 from licensing.vendor.operations_trust import adopt_trust
-from licensing.vendor.passphrase import Passphrase
 from licensing.vendor.rotate import Rotation, propose
 from media.errors import AlreadyThere, MediumFull
+from media.passphrase import Passphrase
 from tests.licensing.vendor.simulated_site import SimulatedSite
 from tests.licensing.vendor.vendors_desk import CHEAP, TERMS, VendorsDesk, repeatable, vendors_desk, words
 from tests.licensing.vendor.vendors_shell import Shell

@@ -12,14 +12,14 @@ from typing import Any
 
 from nacl.pwhash import argon2id
 
+from licensing.keyfile import KdfLimits, RandomBytes
 from licensing.trust import Trust
 from licensing.vendor.home import Home, first_trust, make_home, make_keys
 from licensing.vendor.issue import Terms
-from licensing.vendor.keyring import KdfLimits, RandomBytes
 from licensing.vendor.operations import Delivered, Reconciled, issue_licence, reconcile_usage, sign_config_for
 from licensing.vendor.operations_trust import Asked, Rotated, rotate_trust
-from licensing.vendor.passphrase import Passphrase
 from licensing.vendor.unlock import Unlock
+from media.passphrase import Passphrase
 from tests.licensing.vendor.simulated_site import SimulatedSite
 
 CHEAP = KdfLimits(argon2id.OPSLIMIT_MIN, argon2id.MEMLIMIT_MIN)

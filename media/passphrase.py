@@ -1,4 +1,4 @@
-"""Where the passphrase of the vendor's keys comes from: a prompt, a private file, or an inherited descriptor.
+"""Where the passphrase of a person's key comes from: a prompt, a private file, or an inherited descriptor.
 
 Promise: never an argument and never the environment, which other processes and shell histories see. Exactly one line
 end is taken off; an empty passphrase and a file that others can reach are refused. What is returned never shows itself.
@@ -11,12 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from licensing.shown import shown
-from licensing.vendor.errors import Exposed, PassphraseMissing, PassphraseRefused
+from media.errors import Exposed, PassphraseMissing, PassphraseRefused
+from media.private_file import OTHERS
 from media.reader import LIMITS, read_document
 
 LIMIT = LIMITS["passphrase"]
-OTHERS = 0o077
-"""Mode bits by which group and others can reach a file."""
 
 
 class Passphrase:
@@ -34,6 +33,26 @@ class Passphrase:
 
     def __repr__(self) -> str:
         return "Passphrase(…)"
+
+
+AskPassphrase = Callable[[], Passphrase]
+"""Gives the passphrase once it is needed."""
+
+
+def taken_from(
+    file: Path | None,
+    descriptor: int | None,
+    ask: Callable[[str], str],
+    *,
+    confirm: bool = False,
+    question: str = "Passphrase",
+) -> Passphrase:
+    """The passphrase from the file or the descriptor that was named, else as typed."""
+    if file is not None:
+        return from_file(file)
+    if descriptor is not None:
+        return from_descriptor(descriptor)
+    return from_prompt(ask, confirm=confirm, question=question)
 
 
 def from_file(path: Path) -> Passphrase:
@@ -65,9 +84,7 @@ def from_descriptor(descriptor: int) -> Passphrase:
     return Passphrase(without_line_end(collected))
 
 
-def from_prompt(
-    ask: Callable[[str], str], *, confirm: bool, question: str = "Passphrase of the vendor's keys"
-) -> Passphrase:
+def from_prompt(ask: Callable[[str], str], *, confirm: bool, question: str = "Passphrase") -> Passphrase:
     """The passphrase as typed; twice where it is new. Raises PassphraseMissing, PassphraseRefused."""
     typed = ask(question)
     secret = Passphrase(typed.encode("utf-8", "surrogateescape"))

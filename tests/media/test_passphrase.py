@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from licensing.vendor.errors import Exposed, PassphraseMissing, PassphraseRefused
-from licensing.vendor.passphrase import LIMIT, Passphrase, from_descriptor, from_file, from_prompt
-from media.errors import MediaError, NotARegularFile, NotFound, TooLarge
+from media.errors import Exposed, MediaError, NotARegularFile, NotFound, PassphraseMissing, PassphraseRefused, TooLarge
+from media.passphrase import LIMIT, Passphrase, from_descriptor, from_file, from_prompt, taken_from
 
 
 def private(path: Path, data: bytes, mode: int = 0o600) -> Path:
@@ -90,6 +89,22 @@ def test_a_new_passphrase_is_typed_twice_and_must_be_the_same() -> None:
 def test_nothing_typed_is_refused_before_it_is_asked_again() -> None:
     with pytest.raises(PassphraseMissing):
         from_prompt(lambda _: "", confirm=True)
+
+
+def test_a_person_is_asked_where_nothing_else_was_named(tmp_path: Path, pipe: tuple[int, int]) -> None:
+    os.write(pipe[1], b"piped")
+    os.close(pipe[1])
+    questions: list[str] = []
+
+    def ask(question: str) -> str:
+        questions.append(question)
+        return "typed"
+
+    assert taken_from(private(tmp_path / "p", b"filed"), None, ask).reveal() == b"filed"
+    assert taken_from(None, pipe[0], ask).reveal() == b"piped"
+    assert questions == []
+    assert taken_from(None, None, ask, confirm=True, question="Yours").reveal() == b"typed"
+    assert questions == ["Yours", "The same once more"]
 
 
 def test_it_never_shows_itself() -> None:
