@@ -136,14 +136,16 @@ class Site:
         serial, issued_at = verified.claims.serial, verified.claims.issued_at
         with transaction(self.database) as db:
             arrival = arrive(self.floor_of(role), role=role, key_epoch=epoch, serial=serial, digest=verified.digest)
-            db.execute(
-                # The same document again replaces its stored bytes, which may not verify any more; these just did.
-                "INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?, ?, ?)",
-                (role, epoch, serial, verified.digest, data, format_time(now)),
-            )
-            db.execute(
-                "INSERT OR REPLACE INTO in_force VALUES (?, ?, ?, ?, ?)", (slot, role, epoch, serial, verified.digest)
-            )
+            if not self.has_in_force(slot, verified, data):
+                db.execute(
+                    # The same document again replaces its stored bytes, which may not verify any more; these just did.
+                    "INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?, ?, ?)",
+                    (role, epoch, serial, verified.digest, data, format_time(now)),
+                )
+                db.execute(
+                    "INSERT OR REPLACE INTO in_force VALUES (?, ?, ?, ?, ?)",
+                    (slot, role, epoch, serial, verified.digest),
+                )
             if arrival is Arrival.NEW:
                 self._store_floor(witness(self.time_floor(), issued_at, f"the {role} document with serial {serial}"))
             before_commit()

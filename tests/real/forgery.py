@@ -20,7 +20,7 @@ from tests.real.site_and_vendor import Vendor
 def licence_like(vendor: Vendor, genuine: Path, out: Path, **changes: Any) -> Path:
     """The genuine licence with other claims, signed again by the vendor's licence key."""
     claims = Licence.model_validate_json(parse(genuine.read_bytes()).body).model_copy(update=changes)
-    out.write_bytes(sign_licence(claims, vendor.signers("licence"), vendor.trust())[0])
+    out.write_bytes(sign_licence(claims, vendor.signers("licence"), vendor.trust()).document)
     return out
 
 

@@ -18,7 +18,8 @@ from typing import Any
 from licensing.document import format_time
 from licensing.trust import RoleName, Trust
 from licensing.vendor.home import Home
-from licensing.vendor.keyring import VendorKey
+from licensing.vendor.key_files import AnyKey
+from licensing.vendor.unlock import Unlock
 from media.passphrase import Passphrase
 from tests.real.processes import ROOT, Process, free_port, program_environment
 
@@ -116,9 +117,9 @@ class Vendor:
     def trust(self) -> Trust:
         return Home(self.home).trust().claims
 
-    def signers(self, role: RoleName) -> tuple[VendorKey, ...]:
+    def signers(self, role: RoleName) -> tuple[AnyKey, ...]:
         """A role's private keys, for documents that no command would make."""
-        return Home(self.home).signers(self.trust(), role, Passphrase(WORDS.encode()))
+        return Home(self.home).signers(self.trust(), role, Unlock(lambda: Passphrase(WORDS.encode())))
 
 
 @dataclass(frozen=True, slots=True)
