@@ -109,7 +109,7 @@ def test_a_revoked_key_is_refused_by_the_very_next_request_of_every_worker(site:
     made = site.ao("keys", "create", "--name", "short-lived")
     for _ in range(9):
         assert ask(gateway, made["key"]).status == 200
-    site.ao("keys", "revoke", made["id"])
+    site.ao("keys", "revoke", made["id"], "--yes")
     for _ in range(24):
         refused = ask(gateway, made["key"])
         assert (refused.status, refused.code) == (401, "invalid_api_key")
