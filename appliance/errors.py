@@ -18,6 +18,7 @@ model call is in gateway/errors.py.)
         ├── SecretMissing        62  a ${NAME} that the host does not provide
         ├── ConfigFrozen         63  the licence's rung allows no new config
         ├── OfficerKeyRefused    64  a key file that is no officer's
+        ├── ConfigUnusable       65  the config in force can no longer be believed or read
         ├── KeyUnknown           70  no API key of that id
         ├── KeyRefused           71  a key that cannot be made as asked
         ├── NothingToExport      80  no sealed usage matches
@@ -129,6 +130,13 @@ class OfficerKeyRefused(ApplianceError):
     code = "officer_key_refused"
     exit_code = 64
     default_remedy = "Name the officer's own key file; a new one is made with: ao officer new."
+
+
+class ConfigUnusable(ApplianceError):
+    code = "config_unusable"
+    exit_code = 65
+    http_status = 503
+    default_remedy = "Import a config that is signed by those who may sign now: ao config import FILE."
 
 
 class KeyUnknown(ApplianceError):

@@ -55,7 +55,7 @@ _RENEW = (
 TERMS: Mapping[Rung, Terms] = MappingProxyType(
     {
         Rung.VALID: Terms(True, True, 200, 0, "Nothing to do."),
-        Rung.EXPIRING: Terms(True, True, 200, 0, "Order the renewal now; " + _RENEW),
+        Rung.EXPIRING: Terms(True, True, 200, 0, "Order the renewal now. " + _RENEW),
         Rung.GRACE: Terms(True, False, 200, 0, "The config is frozen until a licence is renewed. " + _RENEW),
         Rung.EXPIRED: Terms(False, False, 403, 23, _RENEW),
         Rung.NOT_YET_VALID: Terms(False, True, 403, 22, "Wait for the date, or check this host's clock."),

@@ -208,7 +208,8 @@ class RateWindow:
             _STAMP.pack_into(image, self._place(number), stamp)
         fresh = self._file.with_suffix(".new")
         try:
-            with fresh.open("wb") as stream:
+            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "wb") as stream:
                 stream.write(image)
                 stream.flush()
                 os.fsync(stream.fileno())

@@ -10,6 +10,7 @@ import functools
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -49,6 +50,11 @@ class Face:
     def site(self) -> closing[Site]:
         """The opened state; `with face.site() as site`."""
         return closing(open_site(self.settings.state_dir))
+
+    def next_second(self) -> datetime:
+        """Waits for the second to be over, and gives the one that begins."""
+        time.sleep(1.0 - time.time() % 1.0)
+        return datetime.now(UTC).replace(microsecond=0)
 
     def secrets(self) -> SecretLookup:
         return host_secrets(os.environ, self.settings.secrets_dir)

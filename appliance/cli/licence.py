@@ -24,7 +24,8 @@ def add_to(main: click.Group) -> None:
     @click.argument("file", type=click.Path(path_type=Path))
     @click.option("--plan", is_flag=True, help="Show what would stop working, and change nothing.")
     def import_(face: Face, *, file: Path, plan: bool) -> Result:
-        """Put a licence in force. A running gateway takes it up at once."""
+        """Put a licence in force, and tell what stops with it (--plan tells before). A running gateway takes it up at
+        once."""
         with face.site() as site:
             if plan:
                 judged = verify_licence(site, file, face.now)
@@ -34,11 +35,16 @@ def add_to(main: click.Group) -> None:
                     [*_lines(judged.standing), *(f"  - {each}" for each in stops or ["Nothing would stop working."])],
                     judged.standing.terms.exit_code,
                 )
+            stops = consequences(site, verify_licence(site, file, face.now))
             judged = import_licence(site, file, face.now)
         done = "was already in force" if judged.arrival is Arrival.SAME else "is in force"
         return Result(
-            _judged(judged),
-            [f"Licence {judged.licence.licence}, serial {judged.licence.serial}, {done}.", *_lines(judged.standing)],
+            {**_judged(judged), "consequences": stops},
+            [
+                f"Licence {judged.licence.licence}, serial {judged.licence.serial}, {done}.",
+                *_lines(judged.standing),
+                *(f"  - {each}" for each in stops),
+            ],
         )
 
     @command(group, "show", example="ao licence show")

@@ -45,7 +45,8 @@ def add_to(main: click.Group) -> None:
                 f"Site {made.site} is made in {made.folder}.",
                 f"Pinned trust  {made.trust_digest}",
                 f"Site key      {made.key}",
-                "Compare the first line with the vendor's. Then: ao site request --out site-request.signed.json",
+                "Compare the digest of the pinned trust with the vendor's. Then:",
+                "  ao site request --out site-request.signed.json",
             ],
         )
 

@@ -16,10 +16,14 @@ from licensing.document import format_time
 def add_to(main: click.Group) -> None:
     @command(main, "status", example="ao status --json")
     def status_(face: Face) -> Result:
-        """The site on one screen: licence, clock, config, usage. Exit code: the licence rung's (0, or 20-28)."""
+        """The site on one screen: licence, clock, config, usage.
+
+        Exit code: the licence rung's (20-28), else that of a fault in the config (60-65), else 0.
+        """
         with face.site() as site:
             found = status(site, face.now)
-        return Result(_data(found), _lines(found), found.standing.terms.exit_code)
+        fault = found.config_fault.exit_code if found.config_fault else 0
+        return Result(_data(found), _lines(found), found.standing.terms.exit_code or fault)
 
 
 def _data(found: Status) -> dict[str, Any]:
@@ -44,7 +48,7 @@ def _data(found: Status) -> dict[str, Any]:
         }
         if found.config
         else None,
-        "config_fault": found.config_fault,
+        "config_fault": found.config_fault.as_dict() if found.config_fault else None,
         "keys_active": found.keys_active,
         "running_since": found.running_since,
         "usage": {
@@ -66,7 +70,8 @@ def _lines(found: Status) -> list[str]:
         f"licence   {standing.rung.value}: {standing.sentence}",
     ]
     if standing.days_left is not None:
-        lines.append(f"          {standing.days_left} days left")
+        left = standing.days_left
+        lines.append(f"          {left} days left" if left >= 0 else f"          expired {-left} days ago")
     lines += [f"          warning: {warning}" for warning in standing.warnings]
     lines.append(
         f"clock     {format_time(found.now)}; not earlier than {format_time(found.floor.at)} ({found.floor.source})"
@@ -75,7 +80,8 @@ def _lines(found: Status) -> list[str]:
         lines.append(f"config    serial {found.config.serial}, {len(found.config.deployments)} deployments")
         lines += [f"          {each.alias}: {describe(each)}" for each in found.config.deployments]
     else:
-        lines.append(f"config    {found.config_fault}")
+        lines.append(f"config    {found.config_fault} [{found.config_fault.code if found.config_fault else ''}]")
+        lines.append(f"          {found.config_fault.remedy if found.config_fault else ''}")
     lines.append(f"keys      {found.keys_active} active")
     lines.append(
         f"usage     {found.sealed_seq} files sealed, {found.acknowledged_seq} acknowledged "

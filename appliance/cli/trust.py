@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from appliance.cli.face import Face, Result, command
+from appliance.operations.status import status
 from appliance.operations.time import import_time_token
 from appliance.operations.trust import import_trust
 from appliance.state.site import CHALLENGE_BYTES
@@ -31,11 +32,14 @@ def add_to(main: click.Group) -> None:
         with face.site() as site:
             steps = import_trust(site, list(files), face.now)
             version = site.trust().serial
+            found = status(site, face.now)
         return Result(
             {"steps": [{"version": s.version, "digest": s.digest, "arrival": s.arrival.value} for s in steps]},
             [
                 *(f"Trust version {step.version} was known already." for step in steps if step.arrival is Arrival.SAME),
                 f"Trust version {version} is in force.",
+                *([] if found.standing.terms.serves else [f"Warning: {found.standing.sentence}"]),
+                *([f"Warning: the config: {found.config_fault}"] if found.config_fault else []),
             ],
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,6 @@ from appliance.operations.usage import (
     uses,
 )
 from licensing.document import format_time
-from licensing.usage import COUNT_FIELDS
 
 
 def add_to(main: click.Group) -> None:
@@ -34,9 +34,8 @@ def add_to(main: click.Group) -> None:
         """Show usage that the vendor has not acknowledged; or, given a FILE, exactly what it tells the vendor."""
         with face.site() as site:
             if file is not None:
-                usage = read_usage_file(site, file)
-                data = usage.model_dump(mode="json", by_alias=True)
-                return Result(data, _tree(data))
+                data = read_usage_file(site, file).model_dump(mode="json", by_alias=True, exclude_none=True)
+                return Result(data, json.dumps(data, indent=2).splitlines())
             rows = [asdict(each) for each in uses(site, face.now)]
             files = [_file(each) for each in sealed_files(site.database, acknowledged_seq(site))]
         header = ("team", "model", "requests", "errors", "interrupted", "prompt_tokens", "completion_tokens")
@@ -56,8 +55,10 @@ def add_to(main: click.Group) -> None:
         """
         with face.site() as site:
             act = seal_now if now_too else seal_due
-            sealed = act(site, face.now, trust_clock=trust_clock)
-            held = held_back(site, face.now)
+            # What ended within this very second belongs to the period that is being closed.
+            now = face.next_second() if now_too else face.now
+            sealed = act(site, now, trust_clock=trust_clock)
+            held = held_back(site, now)
         files = [_file(each) for each in sealed]
         lines = [f"{each['name']}  {each['start']} to {each['end']}  {each['digest']}" for each in files]
         if held:
@@ -71,9 +72,11 @@ def add_to(main: click.Group) -> None:
         """Write the sealed usage files that the vendor has not acknowledged. Read back and compared."""
         with face.site() as site:
             written = export_usage(site, out, everything=everything)
+            digests = {each.name: each.digest for each in sealed_files(site.database)}
+        files = [{"file": str(w.path), "digest": digests[w.path.name], "bytes": w.size} for w in written]
         return Result(
-            {"files": [{"file": str(each.path), "digest": each.sha256, "bytes": each.size} for each in written]},
-            [*(f"{each.path}  {each.sha256}" for each in written), "Written and read back: safe to remove."],
+            {"files": files},
+            [*(f"{each['file']}  {each['digest']}" for each in files), "Written and read back: safe to remove."],
         )
 
 
@@ -85,18 +88,3 @@ def _file(sealed: Sealed) -> dict[str, Any]:
         "end": format_time(sealed.period.end),
         "digest": sealed.digest,
     }
-
-
-def _tree(data: dict[str, Any]) -> list[str]:
-    """A usage file for the officer who signs for it: every member, in reading order."""
-    lines = [f"{name:15} {data[name]}" for name in data if not isinstance(data[name], dict | list)]
-    lines.append(f"{'period':15} {data['period']['start']} to {data['period']['end']}")
-    lines.append(f"{'tree':15} {data['tree']['size']} exchanges, {data['tree']['root']}")
-    for row in data["rows"]:
-        counts = ", ".join(f"{name} {row['counts'][name]}" for name in COUNT_FIELDS if row["counts"][name])
-        lines.append(
-            f"row             {row['org']}/{row['team']}/{row['key']} {row['model']} by {row['provider']}: {counts}"
-        )
-    for name in ("registers", "deltas", "admissions", "clock", "runs", "last_receipt", "anomalies"):
-        lines.append(f"{name:15} {data[name]}")
-    return lines

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from appliance.access.keys import ApiKey, hash_of
 from appliance.access.window import WINDOW_SECONDS, Decision, RateWindow
-from appliance.gateway.errors import InvalidKey, ModelNotFound, ModelNotLicensed, RateLimited
+from appliance.gateway.errors import FeatureNotLicensed, InvalidKey, ModelNotFound, ModelNotLicensed, RateLimited
 from appliance.gateway.snapshot import Route, Snapshot
 
 _KEY_LIMIT_BYTES = 256
@@ -48,9 +48,13 @@ def routes_for(snapshot: Snapshot, model: str) -> tuple[Route, ...]:
             raise ModelNotFound(f"There is no model {model[:128]!r} here.", param="model")
         raise ModelNotLicensed(f"The licence of this site does not cover the model {model[:128]!r}.", param="model")
     routes = snapshot.routes.get(model)
-    if not routes:
-        raise ModelNotFound(f"There is no model {model[:128]!r} here.", param="model")
-    return routes
+    if routes:
+        return routes
+    if snapshot.config is not None and model in snapshot.config.aliases:
+        raise FeatureNotLicensed(
+            f"The licence of this site does not cover how the model {model[:128]!r} is served.", param="model"
+        )
+    raise ModelNotFound(f"There is no model {model[:128]!r} here.", param="model")
 
 
 def spend(snapshot: Snapshot, window: RateWindow, now_monotonic: float) -> Decision:

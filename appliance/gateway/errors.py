@@ -53,6 +53,12 @@ class ModelNotLicensed(GatewayRefusal):
     kind = "permission_error"
 
 
+class FeatureNotLicensed(GatewayRefusal):
+    code = "feature_not_licensed"
+    http_status = 403
+    kind = "permission_error"
+
+
 class PathNotFound(GatewayRefusal):
     code = "not_found"
     http_status = 404

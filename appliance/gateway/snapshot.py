@@ -18,7 +18,7 @@ from appliance.config.features import FEATURE_OF_PROVIDER
 from appliance.config.in_force import open_config_in_force
 from appliance.config.model import Config, Deployment
 from appliance.config.secrets import SecretLookup, resolve_keys
-from appliance.errors import LicenceRefused
+from appliance.errors import ConfigMissing, ConfigUnusable, LicenceRefused, SecretMissing
 from appliance.providers.call import Provider
 from appliance.providers.registry import PROVIDERS
 from appliance.state.site import Site
@@ -79,7 +79,7 @@ def take_snapshot(site: Site, secrets: SecretLookup, now: datetime) -> Snapshot:
         routes=routes,
         keys=keys_by_hash(site.database),
         hash_key=site.key.hash_key,
-        models=_models(config, standing.licence),
+        models=_models(config, standing.licence, routes),
     )
 
 
@@ -89,8 +89,10 @@ def _routes(
     try:
         config = open_config_in_force(site, trust).verified.claims
         keys = resolve_keys(config.deployments, secrets)
-    except Refusal as refusal:
+    except (ConfigMissing, SecretMissing) as refusal:
         return None, {}, refusal
+    except Refusal as refusal:
+        return None, {}, ConfigUnusable(f"The config in force cannot be used. {refusal.message}")
     routes: dict[str, tuple[Route, ...]] = {}
     for each in config.deployments:
         if licence is None or not licence.has(FEATURE_OF_PROVIDER.get(each.provider, "byok")):
@@ -100,13 +102,15 @@ def _routes(
     return config, routes, None
 
 
-def _models(config: Config | None, licence: Licence | None) -> Mapping[str, bytes]:
-    """The aliases that are configured and licensed, each as the model object of OpenAI's API."""
+def _models(
+    config: Config | None, licence: Licence | None, routes: Mapping[str, tuple[Route, ...]]
+) -> Mapping[str, bytes]:
+    """The aliases that are configured, licensed and can be called, each as the model object of OpenAI's API."""
     if config is None or licence is None:
         return {}
     created = int(config.issued_at.timestamp())
     return {
         alias: msgspec.json.encode({"id": alias, "object": "model", "created": created, "owned_by": "ao-appliance"})
         for alias in config.aliases
-        if licence.allows_model(alias)
+        if licence.allows_model(alias) and alias in routes
     }

@@ -27,7 +27,7 @@ class Status:
     floor: TimeFloor
     standing: Standing
     config: Config | None
-    config_fault: str | None
+    config_fault: Refusal | None
     keys_active: int
     running_since: str | None
     uses: tuple[Use, ...]
@@ -61,8 +61,8 @@ def status(site: Site, now: datetime) -> Status:
     )
 
 
-def _config(site: Site) -> tuple[Config | None, str | None]:
+def _config(site: Site) -> tuple[Config | None, Refusal | None]:
     try:
         return config_in_force(site)[0], None
     except Refusal as refusal:
-        return None, refusal.message
+        return None, refusal

@@ -15,7 +15,14 @@ from appliance.access.keys import create_key, revoke_key
 from appliance.access.window import RateWindow
 from appliance.errors import ConfigMissing, LicenceRefused
 from appliance.gateway.admission import authenticate, rate_headers, routes_for, spend
-from appliance.gateway.errors import InvalidKey, ModelNotFound, ModelNotLicensed, RateLimited, error_body
+from appliance.gateway.errors import (
+    FeatureNotLicensed,
+    InvalidKey,
+    ModelNotFound,
+    ModelNotLicensed,
+    RateLimited,
+    error_body,
+)
 from appliance.gateway.snapshot import Snapshot, take_snapshot
 from appliance.state.site import Site
 from tests.appliance.papers import NOW, entropy
@@ -96,8 +103,9 @@ def test_an_alias_outside_the_licence_is_forbidden_and_one_outside_the_config_is
 def test_a_provider_without_its_add_on_is_no_route(tmp_path: Path) -> None:
     site = licensed_site(tmp_path / "state", TWO, add_ons=[])
     assert [route.deployment.id for route in routes_for(snapshot(site), "chat")] == ["chat#0"]
-    with pytest.raises(ModelNotFound):
+    with pytest.raises(FeatureNotLicensed):
         routes_for(snapshot(site), "other")
+    assert set(snapshot(site).models) == {"chat"}, "what cannot be called is not offered"
     site.close()
 
 

@@ -232,7 +232,7 @@ def test_a_licence_under_which_the_config_in_force_has_no_signer_is_told(
     bring_config(delegated, 1, "ward-1", "ward-2")
     told = would_change(delegated, **changes)
     put_licence(delegated, serial=3, **changes)
-    assert refusal_of(delegated) == "signature_refused", "every model stops"
+    assert refusal_of(delegated) == "config_unusable", "every model stops"
     assert any("config" in each and "in force" in each for each in told), told
 
 

@@ -201,7 +201,7 @@ def test_a_revoked_licence_stops_and_another_one_heals_it(site: Site) -> None:
 
 def test_a_config_whose_officers_were_retired_stops(site: Site) -> None:
     retire_officers(site)
-    assert refusal_of(site) == "signature_refused"
+    assert refusal_of(site) == "config_unusable"
     with pytest.raises(SignatureRefused):
         bring_config(site, 2, "officer-1", "officer-2")
 
@@ -214,7 +214,7 @@ def test_a_fresh_config_heals_one_whose_officers_were_retired(site: Site) -> Non
 
 def test_a_fresh_config_heals_one_that_was_damaged_in_the_state(site: Site) -> None:
     site.database.execute("UPDATE documents SET bytes = CAST('rot' AS BLOB) WHERE role = 'config'")
-    assert refusal_of(site) == "document_malformed"
+    assert refusal_of(site) == "config_unusable"
     bring_config(site, 2, "officer-1", "officer-2")
     assert refusal_of(site) is None
 
