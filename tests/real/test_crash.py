@@ -187,12 +187,12 @@ def test_kill_9_of_everything_loses_nothing_and_doubles_nothing(
         already = len(upstream.seen()) - len(upstream.finished())
         asyncio.run(traffic.run(kill, after=after))
         wait_until(lambda: not any(alive(pid) for pid in pids), "all processes are dead")
-    assert in_flight[0] - already >= AT_ONCE // 4, "too few were in flight for this to show anything"
+    assert in_flight[0] - already >= AT_ONCE // 8, "too few were in flight for this to show anything"
     with site.serving(workers=WORKERS, port=gateway.port) as again:
         check_ledger(site, upstream, traffic.told, AT_ONCE)
         outcomes = [row["outcome"] for row in site.ledger().values() if row["model"].startswith(part)]
         assert outcomes.count("complete") >= after
-        assert outcomes.count("interrupted") >= AT_ONCE // 4
+        assert outcomes.count("interrupted") >= AT_ONCE // 8
         assert again.stop() == 0
     check_nothing_else(site)
 
