@@ -145,8 +145,8 @@ def show_refusal(refusal: Refusal, *, as_json: bool) -> None:
         print_json({"error": refusal.as_dict()})
         return
     place = f"{shown(refusal.where, FOREIGN_LIMIT)}: " if refusal.where else ""
-    click.echo(f"{place}{shown(refusal.message, FOREIGN_LIMIT)}", err=True)
-    click.echo(shown(refusal.remedy, FOREIGN_LIMIT), err=True)
+    click.echo(f"ao-vendor: {place}{shown(refusal.message, FOREIGN_LIMIT)} [{refusal.code}]", err=True)
+    click.echo(f"    {shown(refusal.remedy, FOREIGN_LIMIT)}", err=True)
 
 
 def print_json(value: dict[str, Any]) -> None:

@@ -90,7 +90,7 @@ def test_from_nothing_to_a_receipt(tmp_path: Path) -> None:
 def test_a_refusal_ends_the_process_with_its_code(tmp_path: Path) -> None:
     done = process(tmp_path, "--home", "nowhere", "licence", "list")
     assert (done.returncode, done.stdout) == (92, "")
-    assert done.stderr.splitlines()[0] == "nowhere: There is no vendor's home here."
+    assert done.stderr.splitlines()[0] == "ao-vendor: nowhere: There is no vendor's home here. [vendor_home_missing]"
     assert "ao-vendor init" in done.stderr.splitlines()[1]
 
 
@@ -218,7 +218,7 @@ def test_broken_yaml_is_pointed_at(shell: Shell, site: SimulatedSite) -> None:
     arguments = ("config", "sign", "config.yaml", "--site", "plant-7", "--out", "signed", *shell.words)
     result = shell.run(*arguments)
     assert result.exit_code == 54
-    assert result.stderr.startswith("config.yaml, line 3")
+    assert result.stderr.startswith("ao-vendor: config.yaml, line 3")
     assert shell.json(*arguments[:-2], code=54)["error"]["where"].startswith("config.yaml, line 3")
     assert not (shell.desk.folder / "signed").exists()
 
