@@ -87,7 +87,7 @@ def test_one_byte_of_the_licence_changed_makes_it_unreadable(site: Site, positio
 
 def test_a_config_by_one_officer_is_no_config(site: Site) -> None:
     put_bytes(site, "config", config_bytes(signers=("officer-1",)))
-    assert refusal_of(site) == "signature_refused"
+    assert refusal_of(site) == "config_unusable"
 
 
 def test_pointing_a_slot_at_a_document_of_another_role_serves_nothing(site: Site) -> None:
