@@ -8,10 +8,11 @@ import logging
 from litestar.types import Receive, Send
 
 from appliance.errors import StateUnwritable
+from appliance.gateway.answer import Streaming, Whole
 from appliance.gateway.departure import Departure
 from appliance.gateway.errors import Fault, UpstreamBusy, UpstreamDown, UpstreamRefusedRequest, error_body
 from appliance.gateway.exchange import Exchange
-from appliance.gateway.failover import Streaming, Whole, first_answer
+from appliance.gateway.failover import first_answer
 from appliance.gateway.request import ClientGone
 from appliance.gateway.snapshot import Route
 from appliance.gateway.stream import DONE, FrameTooLarge, Relay

@@ -3,8 +3,8 @@ providers."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
@@ -52,10 +52,33 @@ class Reply(Protocol):
     async def close(self) -> None: ...
 
 
+class Translation(Protocol):
+    """A stream on its way from a provider's wire to the endpoint's own: any cut of bytes in, whole frames out."""
+
+    def feed(self, chunk: bytes) -> bytes: ...
+
+    def finish(self) -> bytes:
+        """What is still to be said after the upstream's last byte."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """How a call to one endpoint is put to a provider. Pure.
+
+    Where `whole` and `stream` are None, the provider answers in the endpoint's own shape. `request` raises
+    msgspec.DecodeError for a member that is not what its name promises.
+    """
+
+    request: Callable[[Call, Deployment, str | None], UpstreamRequest]
+    whole: Callable[[Call, bytes], bytes] | None = None
+    stream: Callable[[Call], Translation] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """A wire format. Exactly one of `request` (build what is to be sent) and `answer` (answer here) is there."""
+    """A provider by name: the `wires` it has by endpoint (the path below /v1), or an `answer` made here."""
 
     needs: ProviderNeeds
-    request: Callable[[Call, Deployment, str | None], UpstreamRequest] | None = None
+    wires: Mapping[str, Wire] = field(default_factory=dict)
     answer: Callable[[Call, Deployment], Reply] | None = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from appliance.config.model import Deployment, ProviderNeeds
-from appliance.providers.call import Call, Provider, UpstreamRequest
+from appliance.providers.call import Call, Provider, UpstreamRequest, Wire
 
 _encoder = msgspec.json.Encoder()
 _STREAM_OPTIONS = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -31,5 +31,6 @@ def request(call: Call, deployment: Deployment, api_key: str | None) -> Upstream
 
 
 OPENAI_COMPATIBLE = Provider(
-    ProviderNeeds("openai-compatible", needs_api_base=True, takes_api_key=True), request=request
+    ProviderNeeds("openai-compatible", needs_api_base=True, takes_api_key=True),
+    wires={endpoint: Wire(request) for endpoint in ("chat/completions", "embeddings")},
 )

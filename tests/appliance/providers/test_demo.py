@@ -84,4 +84,4 @@ def test_what_it_cannot_read_is_a_bad_request_or_an_answer(body: dict[str, Any])
 def test_every_provider_has_exactly_one_way_to_answer() -> None:
     for name, provider in PROVIDERS.items():
         assert provider.needs.name == name
-        assert (provider.request is None) != (provider.answer is None)
+        assert bool(provider.wires) != (provider.answer is not None)
