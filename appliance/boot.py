@@ -21,10 +21,12 @@ from litestar.exceptions import NotFoundException
 from appliance.access.window import RateWindow
 from appliance.config.secrets import host_secrets
 from appliance.gateway.endpoints import endpoints, no_such_path
+from appliance.gateway.metrics import metrics
 from appliance.gateway.upstream import open_client
 from appliance.gateway.worker import Worker
 from appliance.host_process import boot_id, die_with_parent
 from appliance.ledger.journal import Journal
+from appliance.observe.worker_counts import WorkerCounts
 from appliance.settings import SETTINGS_VARIABLE, Settings
 from appliance.state.site import open_site
 
@@ -48,7 +50,7 @@ def build_app() -> Litestar:
             worker.journal.close()
 
     return Litestar(
-        route_handlers=endpoints(lambda: holder[0]),
+        route_handlers=[*endpoints(lambda: holder[0]), metrics(lambda: holder[0], settings.metrics_from)],
         lifespan=[lifespan],
         openapi_config=None,
         logging_config=None,
@@ -69,6 +71,7 @@ def open_worker(settings: Settings) -> Worker:
             settings.state_dir / "rate-window", rpm=None, boot_id=bytes.fromhex(boot_id().replace("-", ""))
         ),
         client=open_client(),
+        counts=WorkerCounts(),
         tag=tag,
         clock=lambda: datetime.now(UTC),
     )

@@ -23,6 +23,7 @@ model call is in gateway/errors.py.)
         ├── KeyRefused           71  a key that cannot be made as asked
         ├── NothingToExport      80  no sealed usage matches
         ├── UsageUnknown         81  a usage file or receipt that this site's chain does not know
+        ├── NotServing          100  no gateway is running on this state
         └── LicenceRefused    20-28  the licence ladder's rungs (licensing/standing.py)
 """
 
@@ -92,6 +93,13 @@ class AlreadyServing(ApplianceError):
     code = "already_serving"
     exit_code = 48
     default_remedy = "Stop the other one first, or give this one a state folder of its own."
+
+
+class NotServing(ApplianceError):
+    code = "not_serving"
+    exit_code = 100
+    http_status = 503
+    default_remedy = "Start it: ao serve."
 
 
 class ClockWrong(ApplianceError):

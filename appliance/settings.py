@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, ValidationError
 
 from appliance.errors import SettingsRefused
 from licensing.document import first_fault
@@ -23,7 +24,8 @@ DEFAULT_FILE = Path("/etc/ao/settings.toml")
 
 
 class Settings(BaseModel):
-    """`secrets_dir` holds one file per `${NAME}` (systemd's credentials folder works); `workers` are processes."""
+    """`secrets_dir` holds one file per `${NAME}` (systemd's credentials folder works); `workers` are processes;
+    `metrics_from` are the networks whose hosts may read /metrics."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -32,6 +34,7 @@ class Settings(BaseModel):
     port: int = Field(default=8080, ge=1, le=65535)
     workers: int = Field(default=1, ge=1, le=256)
     secrets_dir: Path | None = None
+    metrics_from: tuple[IPvAnyNetwork, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 
 
 def load_settings(file: Path | None, environment: Mapping[str, str], options: Mapping[str, Any]) -> Settings:

@@ -16,8 +16,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import FrameType
@@ -27,6 +27,10 @@ from appliance.errors import GatewayFailed, PortTaken
 from appliance.gateway.snapshot import take_snapshot
 from appliance.host_process import boot_id
 from appliance.ledger.store import prune, take_in
+from appliance.observe.books import Books, Seen
+from appliance.observe.exposition import Exposition
+from appliance.observe.tally import Tally
+from appliance.observe.worker_counts import FOLDER, VARIABLE, empty_folder
 from appliance.operations.usage import seal_due
 from appliance.settings import SETTINGS_VARIABLE, Settings
 from appliance.state.database import transaction
@@ -71,6 +75,7 @@ def serve(settings: Settings, *, on_ready: Callable[[Site, Standing], None]) -> 
     site = open_site(settings.state_dir)
     lock = ServingLock(settings.state_dir)
     stop = _Stop()
+    empty_folder(settings.state_dir / FOLDER)
     gateway = _load_gateway(settings)
     try:
         standing = check_may_serve(site, settings)
@@ -83,7 +88,8 @@ def serve(settings: Settings, *, on_ready: Callable[[Site, Standing], None]) -> 
             _wait_until_ready(gateway, settings, stop)
             if not stop.asked:
                 on_ready(site, standing)
-            _keep_books(site, gateway, standing, stop)
+            with _showing(site, standing) as shown:
+                _keep_books(site, gateway, standing, stop, *shown)
         finally:
             _stop_gateway(gateway)
             take_in(site.database, site.journal_folder, _now())
@@ -109,7 +115,22 @@ def _tolerance(site: Site) -> timedelta:
     return timedelta(seconds=licence.claims.clock_tolerance_seconds if isinstance(licence, Verified) else 0)
 
 
-def _keep_books(site: Site, gateway: subprocess.Popen[bytes], standing: Standing, stop: _Stop) -> None:
+@contextmanager
+def _showing(site: Site, standing: Standing) -> Iterator[tuple[Tally, Books]]:
+    """What /metrics tells, for as long as the books are kept."""
+    tally = Tally()
+    seen = Seen(site.id, standing, site.time_floor(), reported_until(site), time.monotonic())
+    books = Books(seen, clock=_now, monotonic=time.monotonic)
+    exposition = Exposition(site.folder, site.folder / FOLDER, tally, books)
+    try:
+        yield tally, books
+    finally:
+        exposition.close()
+
+
+def _keep_books(
+    site: Site, gateway: subprocess.Popen[bytes], standing: Standing, stop: _Stop, tally: Tally, books: Books
+) -> None:
     before = steady_since = _look()
     judged = time.monotonic()
     while not stop.asked:
@@ -117,12 +138,14 @@ def _keep_books(site: Site, gateway: subprocess.Popen[bytes], standing: Standing
         if gateway.poll() is not None:
             raise GatewayFailed(f"The gateway's main process ended by itself (exit {gateway.returncode}).")
         try:
-            take_in(site.database, site.journal_folder, _now())
+            take_in(site.database, site.journal_folder, _now(), taken=tally.add)
+            books.took_in()
             if time.monotonic() - judged >= JUDGE_SECONDS:
                 judged = time.monotonic()
                 stepped, before = _observe_clock(site, before)
                 steady_since = before if stepped else steady_since
                 standing = _judge(site, standing)
+                books.saw(standing, site.time_floor(), reported_until(site), stepped=stepped)
                 seal_due(site, _now(), trust_clock=before.monotonic - steady_since.monotonic >= STEADY_SECONDS)
                 prune(site.database, site.journal_folder, reported_until(site) - KEEP_JOURNAL)
         except Exception:
@@ -151,7 +174,11 @@ def _judge(site: Site, before: Standing) -> Standing:
 
 def _load_gateway(settings: Settings) -> subprocess.Popen[bytes]:
     """Starts the gateway's main process: it loads its modules while this one checks, and waits for `_let_serve`."""
-    environment = {**os.environ, SETTINGS_VARIABLE: settings.model_dump_json()}
+    environment = {
+        **os.environ,
+        SETTINGS_VARIABLE: settings.model_dump_json(),
+        VARIABLE: os.fspath(settings.state_dir / FOLDER),
+    }
     # A session of its own: Ctrl-C in a terminal reaches this process alone, which then stops the others in order.
     return subprocess.Popen(
         [sys.executable, "-m", "appliance.gateway.server"],

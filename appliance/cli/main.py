@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import click
 
-from appliance.cli import config, keys, licence, officer, quickstart, receipt, serve, site, status, trust, usage, verify
+from appliance.cli import (
+    config,
+    keys,
+    licence,
+    metrics,
+    officer,
+    quickstart,
+    receipt,
+    serve,
+    site,
+    status,
+    trust,
+    usage,
+    verify,
+)
 from licensing.version import __version__
 
 
@@ -17,7 +31,8 @@ def main() -> None:
     Exit codes: 0 done, 1 unexpected fault, 2 wrong use of the command,
     10-19 a document was refused, 20-28 the licence does not allow it,
     40-49 this host or its state, 50-59 media, 60-69 the config,
-    70-79 API keys, 80-89 usage, 90-99 passphrases. Every refusal also has a stable code in [brackets].
+    70-79 API keys, 80-89 usage, 90-99 passphrases, 100 no gateway is running.
+    Every refusal also has a stable code in [brackets].
     """
 
 
@@ -29,6 +44,7 @@ serve.add_to(main)
 usage.add_to(main)
 receipt.add_to(main)
 status.add_to(main)
+metrics.add_to(main)
 trust.add_to(main)
 officer.add_to(main)
 verify.add_to(main)

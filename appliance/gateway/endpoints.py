@@ -72,6 +72,7 @@ async def _answer(worker: Worker, scope: HTTPScope, receive: Receive, send: Send
     except Exception:
         log.exception("%s: fault", request_id)
         refusal = Fault("The gateway failed on this request.")
+    worker.counts.refused(refusal.code, refusal.http_status)
     extra: Headers = getattr(refusal, "headers", ())
     await _send(send, refusal.http_status, error_body(refusal), (_JSON, *extra, (b"x-request-id", request_id.encode())))
 

@@ -127,6 +127,7 @@ async def _refuse(worker: Worker, exchange: Exchange, error: Exception, headers:
     else:
         outcome = Outcome.FAULT if isinstance(refusal, Fault | StateUnwritable) else Outcome.UPSTREAM_FAILED
     exchange.reply_status = refusal.http_status
+    worker.counts.refused(refusal.code, refusal.http_status)
     if not isinstance(refusal, StateUnwritable):
         worker.settle(exchange, outcome)
     body = error_body(refusal)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 from appliance.access.window import RateWindow
 from appliance.config.secrets import SecretLookup
@@ -21,6 +22,7 @@ from appliance.gateway.snapshot import JUDGE_SECONDS, Snapshot, take_snapshot
 from appliance.gateway.upstream import UpstreamClient
 from appliance.ledger.entry import Outcome
 from appliance.ledger.journal import SYNC_SECONDS, Journal
+from appliance.observe.worker_counts import WorkerCounts
 from appliance.state.site import Site
 
 log = logging.getLogger("ao.gateway")
@@ -37,6 +39,7 @@ class Worker:
         journal: Journal,
         window: RateWindow,
         client: UpstreamClient,
+        counts: WorkerCounts,
         tag: str,
         clock: Callable[[], datetime],
     ) -> None:
@@ -52,12 +55,17 @@ class Worker:
         self._judged = self.monotonic()
         self.window = window
         self.client = client
+        self.counts = counts
 
     monotonic = staticmethod(time.monotonic)
 
     @property
     def journal(self) -> Journal:
         return self._journal
+
+    @property
+    def state_folder(self) -> Path:
+        return self._site.folder
 
     def now(self) -> datetime:
         return self._clock()
@@ -89,6 +97,7 @@ class Worker:
             await asyncio.sleep(SYNC_SECONDS)
             try:
                 await asyncio.to_thread(self._journal.sync)
+                self.counts.show(exchanges_open=self._journal.open_exchanges, cooling={}, queued={})
                 if self.monotonic() - self._judged >= JUDGE_SECONDS:
                     await self._refresh()
             except OSError:

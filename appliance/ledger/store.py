@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -44,8 +44,14 @@ class Taken:
         return Taken(self.entries + other.entries, self.interrupted + other.interrupted, self.damaged + other.damaged)
 
 
-def take_in(database: sqlite3.Connection, folder: Path, now: datetime) -> Taken:
-    """Brings the ledger up to date with every segment of the journal."""
+Watcher = Callable[[Sequence[Entry]], None]
+"""Is told, once, of entries that have come into the ledger."""
+
+
+def take_in(
+    database: sqlite3.Connection, folder: Path, now: datetime, *, taken: Watcher = lambda _entries: None
+) -> Taken:
+    """Brings the ledger up to date with every segment of the journal, and tells `taken` what came in."""
     total = Taken()
     with _alone(folder):
         done = {row["name"]: row for row in database.execute("SELECT name, taken, finished FROM segments")}
@@ -53,11 +59,11 @@ def take_in(database: sqlite3.Connection, folder: Path, now: datetime) -> Taken:
             mark = done.get(segment.name)
             if mark is None or not mark["finished"]:
                 with suppress(FileNotFoundError):  # made and given up again by its writer in between
-                    total += _take_segment(database, segment, mark["taken"] if mark else 0, now)
+                    total += _take_segment(database, segment, mark["taken"] if mark else 0, now, taken)
     return total
 
 
-def _take_segment(database: sqlite3.Connection, segment: Path, offset: int, now: datetime) -> Taken:
+def _take_segment(database: sqlite3.Connection, segment: Path, offset: int, now: datetime, taken: Watcher) -> Taken:
     # Asked before reading: a writer that is dead now has written its last line already.
     dead = writer_is_dead(segment)
     total = Taken()
@@ -67,12 +73,13 @@ def _take_segment(database: sqlite3.Connection, segment: Path, offset: int, now:
             damaged = piece.damaged + odd
             _mark(db, segment.name, piece.upto, finished=False)
             _note_damage(db, segment, damaged, now)
+        taken(piece.entries)
         total += Taken(inserted, 0, damaged)
         offset = piece.upto
-    return total + _finish(database, segment, offset, now) if dead else total
+    return total + _finish(database, segment, offset, now, taken) if dead else total
 
 
-def _finish(database: sqlite3.Connection, segment: Path, offset: int, now: datetime) -> Taken:
+def _finish(database: sqlite3.Connection, segment: Path, offset: int, now: datetime, taken: Watcher) -> Taken:
     noticed_at = int(now.timestamp() * 1000)
     cut_off = [interrupted(begun, noticed_at) for begun in left_open(segment)]
     torn = segment.stat().st_size - offset
@@ -80,6 +87,7 @@ def _finish(database: sqlite3.Connection, segment: Path, offset: int, now: datet
         inserted, _ = _insert(db, cut_off)
         _note_damage(db, segment, 1 if torn else 0, now)
         _mark(db, segment.name, offset, finished=True)
+    taken(cut_off)
     return Taken(inserted, inserted, 1 if torn else 0)
 
 

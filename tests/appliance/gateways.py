@@ -55,6 +55,7 @@ class Gateway:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._workers = workers
+        self.extra_environment: dict[str, str] = {}
         now = datetime.now(UTC).replace(microsecond=0)
         with closing(licensed_site(self.state, config, now=now, **licence)) as site:
             self.key = self.new_key("tests")
@@ -71,7 +72,7 @@ class Gateway:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "AO_STATE_DIR": str(self.state), "UPSTREAM_KEY": UPSTREAM_KEY}
+        return {**os.environ, "AO_STATE_DIR": str(self.state), "UPSTREAM_KEY": UPSTREAM_KEY, **self.extra_environment}
 
     def start(self) -> None:
         with self.stderr.open("ab") as stderr:

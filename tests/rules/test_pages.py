@@ -8,10 +8,12 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+from appliance.observe.names import page_table
 from licensing.standing import TERMS, Rung
 
 ROOT = Path(__file__).resolve().parents[2]
 OPERATING = ROOT / "appliance" / "OPERATING.md"
+METRICS = ROOT / "appliance" / "observe" / "METRICS.md"
 LICENSING = ROOT / "licensing" / "README.md"
 BEGIN, END = "<!-- ladder -->\n", "<!-- /ladder -->\n"
 LINES_BEGIN, LINES_END = "<!-- lines -->\n", "<!-- /lines -->\n"
@@ -72,6 +74,14 @@ def _between(page: str, begin: str, made: str, end: str) -> str:
     return f"{before}{begin}{made}{end}{after}"
 
 
+def with_metrics(page: str) -> str:
+    return _between(page, "<!-- metrics -->\n", page_table(), "<!-- /metrics -->\n")
+
+
+def test_the_page_of_metrics_names_those_that_there_are() -> None:
+    assert METRICS.read_text(encoding="utf-8") == with_metrics(METRICS.read_text(encoding="utf-8"))
+
+
 def test_the_package_that_is_audited_stays_small_and_says_how_small() -> None:
     assert code_lines() <= AUDITABLE_LINES
     assert LICENSING.read_text(encoding="utf-8") == with_lines(LICENSING.read_text(encoding="utf-8"))
@@ -87,5 +97,6 @@ def test_a_page_that_tells_another_ladder_is_noticed() -> None:
 
 
 if __name__ == "__main__":
+    METRICS.write_text(with_metrics(METRICS.read_text(encoding="utf-8")), encoding="utf-8")
     OPERATING.write_text(with_ladder(OPERATING.read_text(encoding="utf-8")), encoding="utf-8")
     LICENSING.write_text(with_lines(LICENSING.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,78 @@
+"""What only a worker sees: answers that never reach the journal, attempts that failed, exchanges that are open.
+
+Kept by prometheus_client in mapped files, one set a process, so that the sum over workers is right and a worker's death
+takes nothing away. The folder is emptied at start, and named in PROMETHEUS_MULTIPROC_DIR before a worker exists.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, multiprocess
+
+from appliance.observe.names import LABEL_SETS, METRICS, OTHER
+
+FOLDER = "metrics"
+VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+"""prometheus_client's own name for it."""
+
+
+class WorkerCounts:
+    """One per worker process. A gauge shows what living workers say, summed."""
+
+    def __init__(self) -> None:
+        registry = CollectorRegistry()
+        self._refusals = _counter("ao_refusals_total", registry)
+        self._upstream_errors = _counter("ao_upstream_errors_total", registry)
+        self._open = _gauge("ao_exchanges_open", registry)
+        self._cooling = _gauge("ao_deployments_cooling", registry)
+        self._queued = _gauge("ao_queue_depth", registry)
+        self._seen: dict[str, set[tuple[str, ...]]] = {}
+
+    def refused(self, code: str, status: int) -> None:
+        self._refusals.labels(*self._kept("refusals", code, str(status))).inc()
+
+    def upstream_failed(self, deployment: str, code: str) -> None:
+        self._upstream_errors.labels(*self._kept("upstream", deployment, code)).inc()
+
+    def show(self, *, exchanges_open: int, cooling: Mapping[str, bool], queued: Mapping[str, int]) -> None:
+        """The state of this moment. Deployments that are named no more must be named with False and 0 once."""
+        self._open.set(exchanges_open)
+        for deployment, is_cooling in cooling.items():
+            self._cooling.labels(*self._kept("cooling", deployment)).set(is_cooling)
+        for deployment, waiting in queued.items():
+            self._queued.labels(*self._kept("queued", deployment)).set(waiting)
+
+    def _kept(self, metric: str, *labels: str) -> tuple[str, ...]:
+        seen = self._seen.setdefault(metric, set())
+        if labels in seen or len(seen) < LABEL_SETS:
+            seen.add(labels)
+            return labels
+        return (OTHER,) * len(labels)
+
+
+def empty_folder(folder: Path) -> None:
+    """Makes the folder of the mapped files, with nothing of an earlier run in it."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for file in folder.glob("*.db"):
+        file.unlink(missing_ok=True)
+
+
+def forget_the_dead(folder: Path) -> None:
+    """Takes away the gauges of workers that are no more; what they counted stays."""
+    for file in folder.glob("gauge_live*_*.db"):
+        pid = file.stem.rpartition("_")[2]
+        if pid.isdigit() and not Path("/proc", pid).exists():
+            multiprocess.mark_process_dead(int(pid), path=os.fspath(folder))  # type: ignore[no-untyped-call]  # untyped there
+
+
+def _counter(name: str, registry: CollectorRegistry) -> Counter:
+    metric = METRICS[name]
+    return Counter(name.removesuffix("_total"), metric.help, metric.labels, registry=registry)
+
+
+def _gauge(name: str, registry: CollectorRegistry) -> Gauge:
+    metric = METRICS[name]
+    return Gauge(name, metric.help, metric.labels, registry=registry, multiprocess_mode="livesum")
