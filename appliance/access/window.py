@@ -59,6 +59,7 @@ class RateWindow:
 
     def __init__(self, file: Path, *, rpm: int | None, boot_id: bytes) -> None:
         self._file = file
+        self._path = os.fspath(file)  # asked for on every call, where pathlib would cost more than the system
         self._boot_id = boot_id[:16].ljust(16, b"\0")
         self._capacity_needed = _capacity_for(rpm)
         self._capacity = 0
@@ -165,7 +166,7 @@ class RateWindow:
     def _open_current(self) -> None:
         """Maps the file that is there now; builds it where it is absent, too small, damaged, or of another boot."""
         try:
-            inode = self._file.lstat().st_ino
+            inode = os.lstat(self._path).st_ino
         except FileNotFoundError:
             inode = 0
         if inode and inode == self._inode and self._capacity >= self._capacity_needed:

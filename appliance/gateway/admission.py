@@ -43,13 +43,12 @@ def routes_for(snapshot: Snapshot, model: str) -> tuple[Route, ...]:
     """The deployments that may answer this alias, in order. Raises ModelNotFound, ModelNotLicensed, or the standing."""
     if snapshot.refusal is not None:
         raise snapshot.refusal
+    if snapshot.serves(model):
+        return snapshot.routes[model]
     if snapshot.licence is None or not snapshot.licence.allows_model(model):
         if snapshot.config is not None and model not in snapshot.config.aliases:
             raise ModelNotFound(f"There is no model {model[:128]!r} here.", param="model")
         raise ModelNotLicensed(f"The licence of this site does not cover the model {model[:128]!r}.", param="model")
-    routes = snapshot.routes.get(model)
-    if routes:
-        return routes
     if snapshot.config is not None and model in snapshot.config.aliases:
         raise FeatureNotLicensed(
             f"The licence of this site does not cover how the model {model[:128]!r} is served.", param="model"

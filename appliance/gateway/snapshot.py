@@ -58,6 +58,10 @@ class Snapshot:
     def rpm(self) -> int | None:
         return self.licence.caps.rpm if self.licence else None
 
+    def serves(self, model: str) -> bool:
+        """Whether this alias is configured, licensed and can be called."""
+        return model in self.models
+
     @property
     def tpm(self) -> int | None:
         return self.licence.caps.tpm if self.licence else None

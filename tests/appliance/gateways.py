@@ -113,6 +113,10 @@ class Gateway:
                     found.append(int(segment.parts[2]))
         return sorted({pid for pid in found if self.process is None or pid != self.process.pid})
 
+    def listens(self) -> bool:
+        with closing(socket.socket()) as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
     def ao(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([AO, *arguments], env=self.environment, capture_output=True, text=True, check=False)
 

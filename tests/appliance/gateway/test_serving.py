@@ -84,7 +84,7 @@ def test_a_worker_that_dies_is_replaced_and_its_calls_are_interrupted(tmp_path: 
             (worker,) = gateway.workers()
             os.kill(worker, signal.SIGKILL)
         deadline = time.monotonic() + 15
-        while not (set(gateway.workers()) - {worker}) and time.monotonic() < deadline:
+        while not (set(gateway.workers()) - {worker} and gateway.listens()) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert gateway.post("good").status_code == 200
         time.sleep(0.6)
