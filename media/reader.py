@@ -1,7 +1,7 @@
 """Bytes from a medium that nobody trusts, once and bounded.
 
 `read_document` opens a name once, decides on the open file alone, and hands back its bytes. It never follows a link in
-the last part of the path, never waits for a pipe or a terminal, and never holds more than the limit in memory. Swapping
+the last part of the path (beneath.py sees to the other parts), never waits for a pipe or a terminal, and never holds more than the limit in memory. Swapping
 the name afterwards changes nothing: the bytes returned are the bytes to verify and the bytes to parse.
 
 Left to others: which folder to look in (links in earlier parts of the path are the caller's to exclude), and whether
@@ -36,6 +36,7 @@ LIMITS: Final[Mapping[str, int]] = MappingProxyType(
         "site-request": 64 * _KIB,
         "release": 1 * _MIB,
         "passphrase": 4 * _KIB,
+        "index": 1 * _MIB,
     }
 )
 """The most bytes that a document of each kind may have. A kind that is not named here is not read."""
@@ -58,18 +59,29 @@ def read_document(path: Path, *, limit: int) -> bytes:
     return read_at(path, limit=limit, where=shown(str(path)))
 
 
-def read_at(name: str | Path, *, limit: int, where: str, folder: int | None = None, settle: bool = False) -> bytes:
+def read_at(
+    name: str | Path,
+    *,
+    limit: int,
+    where: str,
+    folder: int | None = None,
+    settle: bool = False,
+    device: int | None = None,
+) -> bytes:
     """As `read_document`, with `name` looked up in the open folder `folder`.
 
     With `settle` the file is flushed first and the system's cached copy is let go, so that the bytes come from the
-    medium itself where the system allows it.
+    medium itself where the system allows it. With `device` a file of another filesystem is refused.
     """
     try:
         handle = os.open(name, _FLAGS, dir_fd=folder)
     except (OSError, ValueError) as error:
         raise _refused_open(error, where) from error
     try:
-        _require_regular(os.fstat(handle), limit, where)
+        facts = os.fstat(handle)
+        _require_regular(facts, limit, where)
+        if device is not None and facts.st_dev != device:
+            raise NotARegularFile("This file lies on another filesystem than the medium.", where=where)
         if settle:
             _let_go_of_cache(handle)
         return _read(handle, limit, where)

@@ -14,7 +14,9 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import secrets
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +40,7 @@ from media.rename import rename_new
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _ATTEMPTS: Final = 32
+_TEMPORARY: Final = re.compile(r"ao[0-9a-f]{6}\.tmp")
 _NO_MODES: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 
 
@@ -55,22 +58,43 @@ def write_document(path: Path, data: bytes, *, replace: bool = False, mode: int 
     """Put `data` under the name `path`, durably. Other bytes under that name are kept unless `replace` is given."""
     where = shown(str(path))
     with _folder_of(path, where) as folder:
-        there = _what_is_there(folder, path.name, data, replace=replace, where=where)
-        if there == "other" and not replace:
-            raise AlreadyThere("There is another file of this name.", where=where)
-        if there != "same":
-            _put(folder, path.name, data, replace=replace, mode=mode, where=where)
-        with _writing("flush the folder", where):
-            _flush_folder(folder)
-        # Also for a file that was there: an earlier run may have been cut off before its bytes were on the medium.
-        _require_durable(folder, path.name, data, where)
+        return write_in(folder, path, data, replace=replace, mode=mode)
+
+
+def write_in(folder: int, path: Path, data: bytes, *, replace: bool = False, mode: int = 0o644) -> Written:
+    """The same in a folder that is open already; of `path` only the name is looked up, the rest is for messages."""
+    where = shown(str(path))
+    there = _what_is_there(folder, path.name, data, replace=replace, where=where)
+    if there == "other" and not replace:
+        raise AlreadyThere("There is another file of this name.", where=where)
+    if there != "same":
+        _put(folder, path.name, data, replace=replace, mode=mode, where=where)
+    with refusing("flush the folder", where):
+        _flush_folder(folder)
+    # Also for a file that was there: an earlier run may have been cut off before its bytes were on the medium.
+    _require_durable(folder, path.name, data, where)
     return Written(path, _digest(data), len(data), there == "same")
+
+
+def sweep(folder: int) -> int:
+    """Removes temporary files that a run of ours left when it was cut off midway; returns how many."""
+    swept = 0
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):
+            if _TEMPORARY.fullmatch(name.lower()) and _is_regular(folder, name):
+                os.unlink(name, dir_fd=folder)
+                swept += 1
+    return swept
+
+
+def _is_regular(folder: int, name: str) -> bool:
+    return stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
 
 
 @contextlib.contextmanager
 def _folder_of(path: Path, where: str) -> Iterator[int]:
     # Every later step names files within this open folder, so that nothing done to its path meanwhile can lead astray.
-    with _writing("open the folder", where):
+    with refusing("open the folder", where):
         folder = os.open(path.parent, _FOLDER)
     try:
         yield folder
@@ -100,7 +124,7 @@ def _put(folder: int, name: str, data: bytes, *, replace: bool, mode: int, where
     with _temporary(folder, data, mode, where) as temporary:
         # Looked at before the rename, so that a medium that garbles what it stores does not cost the old file.
         _require_durable(folder, temporary, data, where)
-        with _writing("give the file its name", where):
+        with refusing("give the file its name", where):
             if replace:
                 os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
                 return
@@ -113,10 +137,10 @@ def _put(folder: int, name: str, data: bytes, *, replace: bool, mode: int, where
 @contextlib.contextmanager
 def _temporary(folder: int, data: bytes, mode: int, where: str) -> Iterator[str]:
     """The name of a flushed new file that holds `data`; whatever still has that name at the end is removed."""
-    with _writing("create a file", where):
+    with refusing("create a file", where):
         name, handle = _create(folder, mode)
     try:
-        with _writing("write the file", where):
+        with refusing("write the file", where):
             try:
                 _set_mode(handle, mode)
                 _write_all(handle, data)
@@ -176,7 +200,8 @@ def _digest(data: bytes) -> str:
 
 
 @contextlib.contextmanager
-def _writing(doing: str, where: str) -> Iterator[None]:
+def refusing(doing: str, where: str) -> Iterator[None]:
+    """What the system will not do becomes a MediaError that says what could not be done, and where."""
     try:
         yield
     except OSError as error:
