@@ -24,6 +24,7 @@ model call is in gateway/errors.py.)
         ├── NothingToExport      80  no sealed usage matches
         ├── UsageUnknown         81  a usage file or receipt that this site's chain does not know
         ├── NotServing          100  no gateway is running on this state
+        ├── AuditBroken         101  the audit trail is not what was written
         └── LicenceRefused    20-28  the licence ladder's rungs (licensing/standing.py)
 """
 
@@ -100,6 +101,12 @@ class NotServing(ApplianceError):
     exit_code = 100
     http_status = 503
     default_remedy = "Start it: ao serve."
+
+
+class AuditBroken(ApplianceError):
+    code = "audit_broken"
+    exit_code = 101
+    default_remedy = "Keep this state as it is, compare it with the exported trail, and tell the security officer."
 
 
 class ClockWrong(ApplianceError):

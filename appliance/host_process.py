@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import ctypes
 import os
+import pwd
+import re
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
+_USER = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def boot_id() -> str:
     """Names this boot of the host: another one after each reboot."""
     return _BOOT_ID.read_text(encoding="ascii").strip()
+
+
+def user_name(environment: Mapping[str, str]) -> str:
+    """Who acts: the user of this process, and on whose behalf where sudo says so."""
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        name = f"uid {os.getuid()}"
+    behalf = environment.get("SUDO_USER", "")
+    return f"{name} for {behalf}" if name == "root" and _USER.fullmatch(behalf) else name
 
 
 def die_with_parent(how: signal.Signals = signal.SIGKILL) -> None:

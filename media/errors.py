@@ -13,6 +13,8 @@ open or were not given.
         ├── ReadOnly             57  mounted or switched read-only
         ├── AlreadyThere         58  the name is taken by other bytes
         ├── NotDurable           59  what was read back is not what was written
+        ├── NoMedium             96  no medium is here, or several are and none was named
+        ├── UnsafeMount          97  mounted in a way that the site's policy does not allow
         ├── PassphraseRefused        a passphrase that cannot be taken from where it was to come from
         │   └── PassphraseMissing 94  none given, or an empty one
         └── Exposed              95  a secret that other users of this host can reach
@@ -118,6 +120,24 @@ class NotDurable(MediaError):
     exit_code = 59
     http_status = 500
     default_remedy = "Do not use this medium any more; write to another one."
+
+
+class NoMedium(MediaError):
+    """There is no medium to act on, or more than one and none was named."""
+
+    code = "media_none"
+    exit_code = 96
+    http_status = 404
+    default_remedy = "Plug it in and mount it, or name the folder where it is mounted."
+
+
+class UnsafeMount(MediaError):
+    """The medium is not mounted in the way that the site's policy asks for."""
+
+    code = "media_unsafe_mount"
+    exit_code = 97
+    http_status = 409
+    default_remedy = "Mount it again: mount -o remount,ro,nosuid,nodev,noexec FOLDER."
 
 
 class PassphraseRefused(MediaError):

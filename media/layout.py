@@ -50,7 +50,7 @@ KINDS: Final[Mapping[KindName, Carried]] = MappingProxyType(
             _carried("time", "to-site", 2, r"time(-[a-z0-9-]{1,80})?\.signed\.json", r"time\.jsn"),
             _carried("licence", "to-site", 3, r"licence(-[a-z0-9-]{1,80})?\.json", r"licence\.jsn"),
             _carried("config", "to-site", 4, r"config\.yaml\.signed", r"config\.yml"),
-            _carried("receipt", "to-site", 5, r"receipt-[a-z0-9-]{1,80}\.signed\.json", r"rcpt\d{1,4}\.jsn"),
+            _carried("receipt", "to-site", 5, r"receipt-[a-z0-9-]{1,100}\.signed\.json", r"rcpt\d{1,4}\.jsn"),
             _carried("site-request", "to-vendor", 1, r"site-request\.signed\.json", r"request\.jsn"),
             _carried("usage", "to-vendor", 2, r"usage-\d{4}-\d{2}-\d{2}(\.\d{1,4})?\.signed\.json", r"u\d{1,7}\.jsn"),
         )

@@ -1,7 +1,7 @@
 """Which media are here: where each is mounted, how, and whether it is one that can be carried away.
 
-A medium is what the kernel calls removable, what hangs on USB, what a desktop mounted for a person (udisks' folders), or
-a path that the operator names. Nothing is mounted or changed here but by `eject`.
+A medium is what the kernel calls removable, what hangs on USB, what a desktop mounted for a person (udisks' folders),
+or a path that the operator names. Nothing is mounted or changed here but by `eject`.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ class Medium:
         where = shown(str(self.path), 400)
         return f"{where} ({shown(self.mount.filesystem)} on {shown(self.mount.source, 200)}, {self.why})"
 
-    def warnings(self) -> list[str]:
+    def warnings(self, *, writing: bool) -> list[str]:
         """What should be otherwise before documents are taken from it: a sentence, or none."""
-        missing = self.mount.missing_options
+        missing = [option for option in self.mount.missing_options if not (writing and option == "ro")]
         if not missing:
             return []
         return [

@@ -18,8 +18,9 @@ _NO_MEDIUM: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """One mount. `device` is "major:minor"; `options` are those of the mount and of its filesystem together."""
+    """One mount. `id` is the kernel's, another one each time; `device` is "major:minor"; `options` are those of the mount and of its filesystem together."""
 
+    id: str
     device: str
     root: str
     path: Path
@@ -48,6 +49,7 @@ def parse_mounts(text: str) -> list[Mount]:
         options = {*fields[5].split(","), *(option for option in rest[2].split(",") if option == "ro")}
         found.append(
             Mount(
+                fields[0],
                 fields[2],
                 _unescaped(fields[3]),
                 Path(_unescaped(fields[4])),

@@ -1,7 +1,7 @@
 """Documents onto a medium, beneath its root: each durable and read back before the next, the index last.
 
-What is there already with the same bytes is left as it is; what is there with other bytes is not ours to replace, unless
-it is a kind of file that is written anew each time. The index names only what was read back.
+What is there already with the same bytes is left as it is; what is there with other bytes is not ours to replace,
+unless it is a kind of file that is written anew each time. The index names only what was read back.
 """
 
 from __future__ import annotations

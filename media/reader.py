@@ -1,8 +1,9 @@
 """Bytes from a medium that nobody trusts, once and bounded.
 
 `read_document` opens a name once, decides on the open file alone, and hands back its bytes. It never follows a link in
-the last part of the path (beneath.py sees to the other parts), never waits for a pipe or a terminal, and never holds more than the limit in memory. Swapping
-the name afterwards changes nothing: the bytes returned are the bytes to verify and the bytes to parse.
+the last part of the path (beneath.py sees to the other parts), never waits for a pipe or a terminal, and never holds
+more than the limit in memory. Swapping the name afterwards changes nothing: the bytes returned are the bytes to
+verify and the bytes to parse.
 
 Left to others: which folder to look in (links in earlier parts of the path are the caller's to exclude), and whether
 to believe the bytes. Follows formats.md, "Reading foreign media".

@@ -51,6 +51,10 @@ class Face:
         """The opened state; `with face.site() as site`."""
         return closing(open_site(self.settings.state_dir))
 
+    def again(self) -> Face:
+        """The same at a later time: for a command that goes on."""
+        return Face(self.settings, datetime.now(UTC).replace(microsecond=0), self.as_json)
+
     def next_second(self) -> datetime:
         """Waits for the second to be over, and gives the one that begins."""
         time.sleep(1.0 - time.time() % 1.0)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import click
 
 from appliance.cli import (
+    audit,
     config,
     keys,
     licence,
+    media,
     metrics,
     officer,
     quickstart,
@@ -31,7 +33,7 @@ def main() -> None:
     Exit codes: 0 done, 1 unexpected fault, 2 wrong use of the command,
     10-19 a document was refused, 20-28 the licence does not allow it,
     40-49 this host or its state, 50-59 media, 60-69 the config,
-    70-79 API keys, 80-89 usage, 90-99 passphrases, 100 no gateway is running.
+    70-79 API keys, 80-89 usage, 90-99 passphrases, 100 no gateway is running, 101 the audit trail.
     Every refusal also has a stable code in [brackets].
     """
 
@@ -45,6 +47,8 @@ usage.add_to(main)
 receipt.add_to(main)
 status.add_to(main)
 metrics.add_to(main)
+audit.add_to(main)
+media.add_to(main)
 trust.add_to(main)
 officer.add_to(main)
 verify.add_to(main)

@@ -42,7 +42,11 @@ def verify_licence(site: Site, file: Path, now: datetime) -> Judged:
 
 def import_licence(site: Site, file: Path, now: datetime) -> Judged:
     """Puts a licence in force. Raises LicenceRefused on a rung of NOT_TO_BE_IMPORTED; then nothing has changed."""
-    data = read_document(file, limit=LIMITS["licence"])
+    return take_licence(site, read_document(file, limit=LIMITS["licence"]), now)
+
+
+def take_licence(site: Site, data: bytes, now: datetime) -> Judged:
+    """The same for bytes that were read already."""
     judged, verified = judge_licence(site, data, now)
     if judged.standing.rung in NOT_TO_BE_IMPORTED:
         raise LicenceRefused(judged.standing)

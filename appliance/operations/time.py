@@ -17,9 +17,13 @@ def import_time_token(site: Site, file: Path, *, now: datetime, entropy: bytes) 
 
     Raises WrongAudience for another site's, an old or a used token, SerialRefused, and what signatures refuse.
     """
+    return take_time_token(site, read_document(file, limit=LIMITS["time"]), now=now, entropy=entropy)
+
+
+def take_time_token(site: Site, data: bytes, *, now: datetime, entropy: bytes) -> TimeFloor:
+    """The same for bytes that were read already."""
     if len(entropy) != CHALLENGE_BYTES:
         raise ValueError(f"{CHALLENGE_BYTES} bytes of entropy are needed")
-    data = read_document(file, limit=LIMITS["time"])
     verified = open_time_token(data, site.trust(), site=site.id, epoch=site.epoch, challenge=site.challenge)
     known = site.floor_of("time")
     if known is not None and known.digest == verified.digest:

@@ -38,7 +38,7 @@ def import_trust(site: Site, files: list[Path], now: datetime) -> list[Step]:
     """
     documents = [(file, read_document(file, limit=LIMITS["trust"])) for file in files]
     in_order = sorted(documents, key=lambda each: _named(each[0], partial(claimed_version, each[1])))
-    return [_named(file, partial(_step, site, data, now)) for file, data in in_order]
+    return [_named(file, partial(take_trust, site, data, now)) for file, data in in_order]
 
 
 def _named(file: Path, act: Callable[[], ResultT]) -> ResultT:
@@ -50,13 +50,23 @@ def _named(file: Path, act: Callable[[], ResultT]) -> ResultT:
         raise
 
 
-def _step(site: Site, data: bytes, now: datetime) -> Step:
+def take_trust(site: Site, data: bytes, now: datetime) -> Step:
+    """The next version, or one that is known already, in bytes that were read before."""
+    found = examine_trust(site, data)
+    if found.arrival is Arrival.SAME:
+        return found
+    verified = advance(site.trust(), data)
+    arrival = site.accept(verified, data, slot="trust", now=now)
+    return Step(verified.claims.serial, verified.digest, arrival)
+
+
+def examine_trust(site: Site, data: bytes) -> Step:
+    """Which version it would be, its signatures checked; nothing is changed."""
     known = _known(site, data)
     if known is not None:
         return known
     verified = advance(site.trust(), data)
-    arrival = site.accept(verified, data, slot="trust", now=now)
-    return Step(verified.claims.serial, verified.digest, arrival)
+    return Step(verified.claims.serial, verified.digest, Arrival.NEW)
 
 
 def _known(site: Site, data: bytes) -> Step | None:

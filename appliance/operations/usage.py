@@ -84,7 +84,11 @@ def import_receipt(site: Site, file: Path, now: datetime) -> tuple[Receipt, Arri
 
     Raises UsageUnknown where it names a file that this site never sealed, and what signatures and serials refuse.
     """
-    data = read_document(file, limit=LIMITS["receipt"])
+    return take_receipt(site, read_document(file, limit=LIMITS["receipt"]), now)
+
+
+def take_receipt(site: Site, data: bytes, now: datetime) -> tuple[Receipt, Arrival]:
+    """The same for bytes that were read already."""
     verified = open_receipt(data, site.trust(), site=site.id, epoch=site.epoch)
     receipt = verified.claims
     _check_head(site, verified)

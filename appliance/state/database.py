@@ -39,7 +39,13 @@ def open_database(file: Path) -> sqlite3.Connection:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """All of it or none of it. Takes the write lock at once, so that what was read inside cannot have gone stale."""
+    """All of it or none of it. Takes the write lock at once, so that what was read inside cannot have gone stale.
+
+    Within another transaction it is a part of that one.
+    """
+    if connection.in_transaction:
+        yield connection
+        return
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield connection

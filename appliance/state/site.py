@@ -6,13 +6,16 @@ so that editing the database achieves nothing. A document comes in together with
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+from appliance import host_process
 from appliance.errors import AlreadyInitialised, NotInitialised, StateDamaged, StateUnwritable
+from appliance.observe import audit
 from appliance.state.board import Board
 from appliance.state.database import Connection, DatabaseFault, open_database, transaction
 from appliance.state.site_key import ENTROPY_BYTES as SITE_KEY_ENTROPY_BYTES
@@ -48,7 +51,7 @@ class Issued(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """An opened state folder."""
+    """An opened state folder. `actor` is who acts on it, for the audit trail."""
 
     folder: Path
     database: Connection
@@ -58,6 +61,7 @@ class Site:
     name: str
     epoch: int
     created_at: datetime
+    actor: str
 
     @property
     def journal_folder(self) -> Path:
@@ -135,6 +139,7 @@ class Site:
         role, epoch = verified.role, verified.key_epoch
         serial, issued_at = verified.claims.serial, verified.claims.issued_at
         with transaction(self.database) as db:
+            held = self.in_force(slot)
             arrival = arrive(self.floor_of(role), role=role, key_epoch=epoch, serial=serial, digest=verified.digest)
             if not self.has_in_force(slot, verified, data):
                 db.execute(
@@ -149,8 +154,31 @@ class Site:
             if arrival is Arrival.NEW:
                 self._store_floor(witness(self.time_floor(), issued_at, f"the {role} document with serial {serial}"))
             before_commit()
+            self._record_arrival(verified, slot, held, now)
         self.board.raise_generation()
         return arrival
+
+    def _record_arrival(self, verified: Verified[Issued], slot: str, held: Floor | None, now: datetime) -> None:
+        subject = f"{verified.role} serial {verified.claims.serial}, key epoch {verified.key_epoch}"
+        before = held.digest if held else None
+        self.record(f"{slot}.import", subject, now, before=before, after=verified.digest)
+
+    def record(
+        self,
+        act: str,
+        subject: str,
+        now: datetime,
+        *,
+        before: str | None = None,
+        after: str | None = None,
+        detail: Mapping[str, str | int] | None = None,
+    ) -> None:
+        """Adds an entry to the audit trail; inside the transaction of the act itself."""
+        entry = audit.Act(self.actor, act, subject, before, after, detail or {})
+        audit.append(self.database, self.key.hash_key, entry, now)
+
+    def verify_audit(self) -> audit.Verdict:
+        return audit.verify(self.database, self.key.hash_key)
 
     def time_floor(self) -> TimeFloor:
         row = self.database.execute("SELECT at, source FROM time_floor").fetchone()
@@ -235,7 +263,10 @@ def create_site(
             (site, name, epoch, format_time(now), entropy[-CHALLENGE_BYTES:].hex()),
         )
     connection.close()
-    return open_site(folder)
+    made = open_site(folder)
+    with transaction(made.database):
+        made.record("site.make", f"{site} in epoch {epoch}", now, after=pinned.digest)
+    return made
 
 
 def _require_no_site(folder: Path) -> None:
@@ -255,8 +286,11 @@ def _require_no_site(folder: Path) -> None:
         raise StateDamaged("There is a journal of usage here, and no database to it.", where=str(folder))
 
 
-def open_site(folder: Path) -> Site:
-    """Raises NotInitialised, StateDamaged, StateUnwritable."""
+def open_site(folder: Path, *, actor: str | None = None) -> Site:
+    """The state, acted on by this process's user where no `actor` is named.
+
+    Raises NotInitialised, StateDamaged, StateUnwritable.
+    """
     if not (folder / DATABASE).is_file():
         raise NotInitialised("There is no site in this state folder.", where=str(folder))
     try:
@@ -278,6 +312,7 @@ def open_site(folder: Path) -> Site:
         row["name"],
         row["epoch"],
         parse_time(row["created_at"]),
+        actor or host_process.user_name(os.environ),
     )
 
 
