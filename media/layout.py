@@ -29,7 +29,7 @@ KindName = Literal["trust", "time", "licence", "config", "receipt", "usage", "si
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """A kind of document that crosses the gap. `order`: in which they are taken in, since each may vouch for the next."""
+    """A kind of document that crosses the gap; `order` is that of taking in, since each may vouch for the next."""
 
     kind: KindName
     direction: Direction

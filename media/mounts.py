@@ -18,7 +18,10 @@ _NO_MEDIUM: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """One mount. `id` is the kernel's, another one each time; `device` is "major:minor"; `options` are those of the mount and of its filesystem together."""
+    """One mount. `id` is the kernel's, another one each time; `device` is "major:minor".
+
+    `options` are those of the mount and of its filesystem together.
+    """
 
     id: str
     device: str

@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from appliance.config.media_part import MediaPolicy
+from appliance.observe.audit import head
 from appliance.operations.config import config_in_force
 from appliance.operations.media_export import export_medium
 from appliance.operations.media_import import Agree, Desk, Taken, import_medium
-from appliance.observe.audit import head
 from appliance.state.database import transaction
 from appliance.state.site import Site
 from licensing.algorithms import digest

@@ -94,5 +94,5 @@ def test_the_ranges_that_the_command_promises_hold() -> None:
     for each in LEAVES:
         if issubclass(each, GatewayRefusal) or each is LicenceRefused:
             continue
-        ranges = [tuple(map(int, pair)) for pair in re.findall(r"(\d\d)-(\d\d)", promised)]
+        ranges = [tuple(map(int, pair)) for pair in re.findall(r"(\d\d+)-(\d\d+)", promised)]
         assert any(low <= each.exit_code <= high for low, high in ranges), each

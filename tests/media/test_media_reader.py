@@ -40,6 +40,7 @@ def test_every_kind_of_document_has_its_limit() -> None:
         "site-request": 64 * kib,
         "release": 1024 * kib,
         "passphrase": 4 * kib,
+        "index": 1024 * kib,
     }
 
 
