@@ -13,8 +13,8 @@ open or were not given.
         ├── ReadOnly             57  mounted or switched read-only
         ├── AlreadyThere         58  the name is taken by other bytes
         ├── NotDurable           59  what was read back is not what was written
-        ├── NoMedium             96  no medium is here, or several are and none was named
-        ├── UnsafeMount          97  mounted in a way that the site's policy does not allow
+        ├── NoMedium            102  no medium is here, or several are and none was named
+        ├── UnsafeMount         103  mounted in a way that the site's policy does not allow
         ├── PassphraseRefused        a passphrase that cannot be taken from where it was to come from
         │   └── PassphraseMissing 94  none given, or an empty one
         └── Exposed              95  a secret that other users of this host can reach
@@ -126,7 +126,7 @@ class NoMedium(MediaError):
     """There is no medium to act on, or more than one and none was named."""
 
     code = "media_none"
-    exit_code = 96
+    exit_code = 102
     http_status = 404
     default_remedy = "Plug it in and mount it, or name the folder where it is mounted."
 
@@ -135,7 +135,7 @@ class UnsafeMount(MediaError):
     """The medium is not mounted in the way that the site's policy asks for."""
 
     code = "media_unsafe_mount"
-    exit_code = 97
+    exit_code = 103
     http_status = 409
     default_remedy = "Mount it again: mount -o remount,ro,nosuid,nodev,noexec FOLDER."
 

@@ -143,14 +143,28 @@ def _temporary(folder: int, data: bytes, mode: int, where: str) -> Iterator[str]
         with refusing("write the file", where):
             try:
                 _set_mode(handle, mode)
-                _write_all(handle, data)
-                os.fsync(handle)
+                with _room_for(handle, len(data), where):
+                    _write_all(handle, data)
+                    os.fsync(handle)
             finally:
                 os.close(handle)
         yield name
     finally:
         with contextlib.suppress(OSError):  # after the rename there is nothing of that name
             os.unlink(name, dir_fd=folder)
+
+
+@contextlib.contextmanager
+def _room_for(handle: int, size: int, where: str) -> Iterator[None]:
+    """Some drivers give another reason where no room is left (fusefat: not permitted); the medium itself tells."""
+    try:
+        yield
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            facts = os.fstatvfs(handle)
+            if facts.f_bavail * facts.f_frsize < size:
+                raise MediumFull("Could not write the file: no room is left.", where=where) from error
+        raise
 
 
 def _create(folder: int, mode: int) -> tuple[str, int]:

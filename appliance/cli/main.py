@@ -33,8 +33,8 @@ def main() -> None:
     Exit codes: 0 done, 1 unexpected fault, 2 wrong use of the command,
     10-19 a document was refused, 20-28 the licence does not allow it,
     40-49 this host or its state, 50-59 media, 60-69 the config,
-    70-79 API keys, 80-89 usage, 90-99 passphrases and how media are mounted,
-    100-109 the running gateway and its audit trail.
+    70-79 API keys, 80-89 usage, 90-99 passphrases,
+    100-109 the running gateway, its audit trail, media that are plugged in.
     Every refusal also has a stable code in [brackets].
     """
 

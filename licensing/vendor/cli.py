@@ -13,6 +13,7 @@ from licensing.vendor.commands_config import config
 from licensing.vendor.commands_init import init
 from licensing.vendor.commands_key import key
 from licensing.vendor.commands_licence import licence
+from licensing.vendor.commands_media import media
 from licensing.vendor.commands_sign import sign
 from licensing.vendor.commands_time import time
 from licensing.vendor.commands_trust import trust
@@ -73,3 +74,4 @@ main.add_command(trust)
 main.add_command(sign)
 main.add_command(key)
 main.add_command(time)
+main.add_command(media)

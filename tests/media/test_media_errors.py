@@ -28,8 +28,8 @@ EXPECTED = {
     "ReadOnly": ("media_read_only", 57),
     "AlreadyThere": ("media_already_there", 58),
     "NotDurable": ("media_not_durable", 59),
-    "NoMedium": ("media_none", 96),
-    "UnsafeMount": ("media_unsafe_mount", 97),
+    "NoMedium": ("media_none", 102),
+    "UnsafeMount": ("media_unsafe_mount", 103),
     "PassphraseMissing": ("passphrase_missing", 94),
     "Exposed": ("secret_exposed", 95),
 }
