@@ -168,6 +168,7 @@ def to_clear(envelope: Envelope) -> bytes:
 
 def _parse_json(data: bytes) -> Envelope:
     document = load_object(data)
+    _require_only(document, "payloadType", "payload", "signatures")
     payload = document.get("payload")
     if not isinstance(payload, str):
         raise Malformed("The envelope has no payload.")
@@ -186,7 +187,14 @@ def _parse_clear(data: bytes) -> Envelope:
         raise Malformed("The signature line does not begin with '# '.")
     _check_plain_text(body)
     document = load_object(line[2:])
+    _require_only(document, "payloadType", "signatures")
     return Envelope(_payload_type_in(document), body, _signatures_in(document))
+
+
+def _require_only(members: Mapping[str, Any], *known: str) -> None:
+    """Nothing unsigned travels beside what is signed, where somebody might believe it."""
+    if set(members) - set(known):
+        raise Malformed("The envelope has a member that no envelope has.")
 
 
 def _check_plain_text(body: bytes) -> None:
@@ -215,6 +223,7 @@ def _signatures_in(document: dict[str, Any]) -> tuple[Signature, ...]:
 def _signature_in(row: object) -> Signature:
     if not isinstance(row, dict):
         raise Malformed("A signature in the envelope is not an object.")
+    _require_only(row, "keyid", "sig")
     keyid, sig = row.get("keyid", ""), row.get("sig")
     if not isinstance(keyid, str) or not isinstance(sig, str):
         raise Malformed("A signature in the envelope lacks its text.")
