@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from typing import Any
 
 import pytest
@@ -42,6 +43,7 @@ def trust_file(serial: int = 1) -> bytes:
     return signed("trust", members(serial), key("root-1"), second("root-1"))
 
 
+@cache
 def trust() -> Trust:
     return pin(trust_file()).claims
 
