@@ -95,6 +95,18 @@ def test_the_facts_of_a_host(tmp_path: Path) -> None:
     assert found["disk_serial"] == {"s4emnf0m812345"}
 
 
+def test_the_generation_of_a_virtual_machine_is_noted_where_it_is_shown(tmp_path: Path) -> None:
+    page = tmp_path / "sys/firmware/qemu_fw_cfg/by_name/etc/vmgenid_guid"
+    page.mkdir(parents=True)
+    (page / "name").write_text("etc/vmgenid_guid\n")
+    (page / "size").write_text("4096\n")
+    identity = bytes(range(1, 17))
+    (page / "raw").write_bytes(bytes(40) + identity + bytes(4040))
+    assert read_hardware(tmp_path) == {"vmgenid": frozenset({identity.hex()})}, "and not what every guest has"
+    (page / "raw").write_bytes(bytes(4096))
+    assert read_hardware(tmp_path) == {}, "a hypervisor that says nothing"
+
+
 def test_a_host_that_shows_nothing_has_no_facts(tmp_path: Path) -> None:
     assert read_hardware(tmp_path) == {}
 
