@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -18,10 +19,13 @@ from typing import Any, Protocol
 
 from licensing.algorithms import PublicKey, digest
 from licensing.errors import Malformed, SignatureRefused, WrongKind
+from licensing.shown import shown
 from licensing.strict_json import load_object
 
 BEGIN = b"# -----BEGIN AO SIGNATURE-----\n"
 END = b"# -----END AO SIGNATURE-----\n"
+_OUR_TYPE = re.compile(r"application/vnd\.ao\.([a-z-]{1,40})\.v1\+(?:json|yaml)")
+_CALLED = {"trust": "a trust document", "usage": "a usage file", "time": "a time token"}
 NO_MINIMA: Mapping[str, int] = MappingProxyType({})
 SIGNATURES_LIMIT = 32
 """More signatures than any threshold needs would only make verification slow."""
@@ -119,7 +123,7 @@ def verify(
     if threshold < 1:
         raise SignatureRefused("A threshold below one would accept anything.")
     if envelope.payload_type != payload_type:
-        raise WrongKind(f"The document is a {envelope.payload_type[:80]!r}; {payload_type!r} was expected.")
+        raise WrongKind(f"The document is {a_kind(envelope.payload_type)}; {a_kind(payload_type)} was expected.")
     message = pae(payload_type, envelope.body)
     candidates = frozenset(keys)
     verified: set[PublicKey] = set()
@@ -139,6 +143,14 @@ def verify(
         if found < needed:
             raise SignatureRefused(f"{found} of the {needed} {algorithm} signatures needed are genuine for this role.")
     return VerifiedBody(payload_type, envelope.body, tuple(sorted(key.keyid for key in verified)))
+
+
+def a_kind(payload_type: str) -> str:
+    """What a person calls a document of this type: "a licence"; of a foreign one "of the type …"."""
+    ours = _OUR_TYPE.fullmatch(payload_type)
+    if ours is None:
+        return f"of the type {shown(payload_type, 80)!r}"
+    return _CALLED.get(ours.group(1), f"a {ours.group(1).replace('-', ' ')}")
 
 
 def parse(data: bytes) -> Envelope:

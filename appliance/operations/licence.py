@@ -20,6 +20,7 @@ from licensing.errors import Refusal, SignatureRefused
 from licensing.licence import Licence, open_licence
 from licensing.ratchet import Arrival, arrive
 from licensing.standing import Rung, Standing, judge
+from media.naming import naming
 from media.reader import LIMITS, read_document
 
 NOT_TO_BE_IMPORTED = frozenset({Rung.EXPIRED, Rung.NOT_YET_VALID, Rung.REVOKED, Rung.WRONG_SITE, Rung.WRONG_EPOCH})
@@ -39,7 +40,9 @@ class Judged:
 
 def verify_licence(site: Site, file: Path, now: datetime) -> Judged:
     """Judges a licence without importing it. Raises what reading, signatures and serials refuse."""
-    return judge_licence(site, read_document(file, limit=LIMITS["licence"]), now)[0]
+    data = read_document(file, limit=LIMITS["licence"])
+    with naming(file):
+        return judge_licence(site, data, now)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,8 @@ def examine_licence(site: Site, file: Path, now: datetime) -> Candidate:
     Raises LicenceRefused on a rung of NOT_TO_BE_IMPORTED, and what reading, signatures and serials refuse.
     """
     data = read_document(file, limit=LIMITS["licence"])
-    judged, verified = judge_licence(site, data, now)
+    with naming(file):
+        judged, verified = judge_licence(site, data, now)
     if judged.standing.rung in NOT_TO_BE_IMPORTED:
         raise LicenceRefused(judged.standing)
     stops = () if judged.arrival is Arrival.SAME else tuple(consequences(site, judged))

@@ -15,8 +15,9 @@ from appliance.state.standing import facts_here
 from licensing.document import EARLIEST_YEAR, first_fault
 from licensing.envelope import sign, to_json
 from licensing.site_request import SiteRequest
-from licensing.trust import KeyRecord
+from licensing.trust import KeyRecord, pin
 from licensing.version import BUILD_TIME, __version__
+from media.naming import naming
 from media.reader import LIMITS, read_document
 from media.writer import write_document
 
@@ -42,6 +43,8 @@ def initialise(folder: Path, *, site: str, name: str, trust_file: Path, now: dat
         raise ClockWrong(f"This host's clock says {now:%Y-%m-%d}, which is before this release was made.")
     _check_names(site, name, now)
     trust = read_document(trust_file, limit=LIMITS["trust"])
+    with naming(trust_file):
+        pin(trust)
     made = create_site(folder, site=site, name=name, trust=trust, now=now, build_time=BUILD_TIME, entropy=entropy)
     floor = made.floor_of("root")
     with closing(made):

@@ -17,6 +17,7 @@ from licensing.clock import TimeFloor, repair
 from licensing.document import Verified
 from licensing.errors import Refusal, WrongAudience
 from licensing.time_token import open_time_token
+from media.naming import naming
 from media.reader import LIMITS, read_document
 
 
@@ -46,7 +47,8 @@ def import_time_token(site: Site, file: Path, *, now: datetime, entropy: bytes) 
     if len(entropy) != CHALLENGE_BYTES:
         raise ValueError(f"{CHALLENGE_BYTES} bytes of entropy are needed")
     data = read_document(file, limit=LIMITS["time"])
-    verified = open_time_token(data, site.trust(), site=site.id, epoch=site.epoch, challenge=site.challenge)
+    with naming(file):
+        verified = open_time_token(data, site.trust(), site=site.id, epoch=site.epoch, challenge=site.challenge)
     known = site.floor_of("time")
     if known is not None and known.digest == verified.digest:
         raise WrongAudience(

@@ -16,6 +16,7 @@ from licensing.licence import Licence
 from licensing.ratchet import Arrival
 from licensing.receipt import Receipt, open_receipt
 from licensing.usage import Usage, open_usage
+from media.naming import naming
 from media.reader import LIMITS, read_document
 from media.writer import Written, write_document
 
@@ -85,9 +86,10 @@ def import_receipt(site: Site, file: Path, now: datetime) -> tuple[Receipt, Arri
     Raises UsageUnknown where it names a file that this site never sealed, and what signatures and serials refuse.
     """
     data = read_document(file, limit=LIMITS["receipt"])
-    verified = open_receipt(data, site.trust(), site=site.id, epoch=site.epoch)
-    receipt = verified.claims
-    _check_head(site, verified)
+    with naming(file):
+        verified = open_receipt(data, site.trust(), site=site.id, epoch=site.epoch)
+        receipt = verified.claims
+        _check_head(site, verified)
     if _known(site, verified):
         return receipt, Arrival.SAME
 

@@ -7,8 +7,7 @@ possible to say what differs, whether the key may sign, and who is missing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,7 +15,7 @@ from typing import Final
 from licensing.algorithms import PublicKey
 from licensing.document import Verified
 from licensing.envelope import Envelope, parse, signed_by, to_clear, to_json
-from licensing.errors import Refusal, SerialConflict, WrongKind
+from licensing.errors import SerialConflict, WrongKind
 from licensing.licence import Licence, open_licence
 from licensing.shown import shown
 from licensing.trust import RoleName, Trust, advance, pin
@@ -31,6 +30,7 @@ from licensing.vendor.signers import held
 from licensing.vendor.token_key import SCHEME
 from licensing.vendor.unlock import Unlock
 from media.errors import TooLarge
+from media.naming import naming
 from media.reader import LIMITS, read_document
 from media.writer import write_document
 
@@ -119,16 +119,6 @@ def status_of(file: Path, *, home: Home, trusts: Sequence[Path], licence: Path |
     held_licence = known_licence(licence, chain)
     with naming(file):
         return lay_out(parse(data), chain, held_licence)
-
-
-@contextmanager
-def naming(file: Path) -> Iterator[None]:
-    """Whatever is refused within, is refused with the file's name."""
-    try:
-        yield
-    except Refusal as refusal:
-        refusal.where = refusal.where or shown(str(file))
-        raise
 
 
 def lay_out(envelope: Envelope, chain: Chain, licence: Licence | None = None) -> Paper:

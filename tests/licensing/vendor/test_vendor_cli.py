@@ -109,12 +109,14 @@ def test_a_passphrase_can_come_through_a_descriptor(tmp_path: Path) -> None:
 
 def test_init_asks_twice_and_shows_the_digest_to_read_aloud(shell: Shell) -> None:
     shell.desk.home = type(shell.desk.home)(shell.desk.folder / "second")
-    result = shell.run("init", "--name", "Example Systems", "--root-keys", "2", stdin="words\nwords\n")
+    result = shell.run(
+        "init", "--name", "Example Systems", "--root-keys", "2", stdin="words for a test\nwords for a test\n"
+    )
     assert result.exit_code == 0, result.output
     digest = pin(shell.desk.home.trust_file.read_bytes()).digest
     assert digest in result.stdout
     assert " ".join(digest[7:][start : start + 4] for start in range(0, 64, 4)) in result.stdout
-    assert "words" not in result.output
+    assert "words for a test" not in result.output
 
 
 @pytest.mark.parametrize(
