@@ -115,7 +115,8 @@ def test_a_new_passphrase_is_not_short_wherever_it_comes_from(tmp_path: Path, sh
         with pytest.raises(PassphraseRefused, match="at least 12 characters"):
             taken_from(given, None, ask, confirm=True)
     assert taken_from(file, None, str).reveal() == short.encode()
-    assert taken_from(None, None, lambda _: short + "x" * 11, confirm=True)
+    longer = short + "x" * 11
+    assert taken_from(None, None, lambda _: longer, confirm=True).reveal() == longer.encode()
 
 
 def test_it_never_shows_itself() -> None:

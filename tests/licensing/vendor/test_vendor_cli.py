@@ -320,3 +320,13 @@ def test_every_refusal_of_the_desk_has_a_code_and_a_next_step_of_its_own() -> No
     assert all(each.default_remedy != Refusal.default_remedy for each in leaves)
     tree = errors.__doc__ or ""
     assert all(each.__name__ in tree for each in own)
+
+
+def test_what_was_issued_is_told_in_full(shell: Shell, site: SimulatedSite) -> None:
+    """What a person would read aloud, from the very bytes that leave."""
+    request = shell.desk.file("request", site.request())
+    terms = ("--customer", "Example Works", "--edition", "team", "--models", "gpt-*", "--days", "365", "--rpm", "77")
+    said = shell.run("licence", "issue", request, *terms, *shell.words, "--out", shell.desk.folder / "l.json")
+    assert said.exit_code == 0, said.output
+    for expected in ("Example Works", "plant-7", "team", "rpm 77", "gpt-*", "2027-04-01T12:00:00Z", "sha256:"):
+        assert expected in said.stdout
