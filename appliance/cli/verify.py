@@ -82,11 +82,19 @@ def _chain(files: tuple[Path, ...]) -> Trust:
 
 
 def _request_key(file: Path | None) -> PublicKey | None:
-    return open_site_request(read_document(file, limit=LIMITS["site-request"])).claims.key.key if file else None
+    if file is None:
+        return None
+    data = read_document(file, limit=LIMITS["site-request"])
+    with naming(file):
+        return open_site_request(data).claims.key.key
 
 
 def _delegation(file: Path | None, trust: Trust) -> Delegation | None:
-    return open_licence(read_document(file, limit=LIMITS["licence"]), trust).claims.config_delegation if file else None
+    if file is None:
+        return None
+    data = read_document(file, limit=LIMITS["licence"])
+    with naming(file):
+        return open_licence(data, trust).claims.config_delegation
 
 
 def _data(found: Examined) -> dict[str, object]:
