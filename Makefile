@@ -6,14 +6,19 @@ LOCKS  := packaging/locks
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 ARGS   ?=
 SECONDS ?= 30
+RUNTIME ?=
 
-.PHONY: run test check format bench fuzz lock wheels clean
+.PHONY: run test test-aarch64 check format bench fuzz lock wheels clean
 
 run: $(VENV)/.checkout  ## a licensed gateway that answers OpenAI clients on 127.0.0.1:8080
 	$(BIN)/ao quickstart $(ARGS)
 
 test: $(VENV)/.development  ## the whole suite
 	$(BIN)/python -m pytest $(ARGS)
+
+test-aarch64: $(VENV)/.development  ## licensing's tests under emulation; RUNTIME= a CPython for aarch64 (folder or archive)
+	@test -e "$(RUNTIME)" || { echo "Name a CPython for aarch64: make test-aarch64 RUNTIME=PATH (a folder with bin/python3, or an archive)." >&2; exit 2; }
+	RUNTIME="$(abspath $(RUNTIME))" $(BIN)/python -m pytest -s tests/real/test_aarch64.py $(ARGS)
 
 check: $(VENV)/.development  ## format, lint, types, and the rules of the house
 	$(BIN)/ruff format --check .

@@ -19,6 +19,7 @@ model call is in gateway/errors.py.)
         ├── ConfigFrozen         63  the licence's rung allows no new config
         ├── OfficerKeyRefused    64  a key file that is no officer's
         ├── ConfigUnusable       65  the config in force can no longer be believed or read
+        ├── FeatureUnbuilt       66  a feature that the licence has and this release does not do
         ├── KeyUnknown           70  no API key of that id
         ├── KeyRefused           71  a key that cannot be made as asked
         ├── NothingToExport      80  no sealed usage matches
@@ -152,6 +153,12 @@ class ConfigUnusable(ApplianceError):
     exit_code = 65
     http_status = 503
     default_remedy = "Import a config that is signed by those who may sign now: ao config import FILE."
+
+
+class FeatureUnbuilt(ApplianceError):
+    code = "feature_not_in_release"
+    exit_code = 66
+    default_remedy = "Take the section out of the config, or wait for a release whose notes name it."
 
 
 class KeyUnknown(ApplianceError):

@@ -16,7 +16,7 @@ from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PlainValidator, ValidationError
 
-from licensing.envelope import VerifiedBody
+from licensing.envelope import VerifiedBody, a_kind
 from licensing.errors import Malformed, WrongKind
 from licensing.shown import shown
 from licensing.strict_json import canonical, load_object
@@ -112,7 +112,9 @@ class Body(Claims):
     def from_verified(cls, verified: VerifiedBody) -> Self:
         """The claims in bytes that were verified under this kind's payload type. Raises Malformed, WrongKind."""
         if verified.payload_type != cls.payload_type():
-            raise WrongKind(f"A {verified.payload_type!r} cannot be read as a {cls.KIND}.")
+            raise WrongKind(
+                f"The document is {a_kind(verified.payload_type)}; {a_kind(cls.payload_type())} was expected."
+            )
         return cls.from_mapping(load_object(verified.body))
 
     @classmethod

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -18,10 +19,13 @@ from typing import Any, Protocol
 
 from licensing.algorithms import PublicKey, digest
 from licensing.errors import Malformed, SignatureRefused, WrongKind
+from licensing.shown import shown
 from licensing.strict_json import load_object
 
 BEGIN = b"# -----BEGIN AO SIGNATURE-----\n"
 END = b"# -----END AO SIGNATURE-----\n"
+_OUR_TYPE = re.compile(r"application/vnd\.ao\.([a-z-]{1,40})\.v1\+(?:json|yaml)")
+_CALLED = {"trust": "a trust document", "usage": "a usage file", "time": "a time token"}
 NO_MINIMA: Mapping[str, int] = MappingProxyType({})
 SIGNATURES_LIMIT = 32
 """More signatures than any threshold needs would only make verification slow."""
@@ -119,7 +123,7 @@ def verify(
     if threshold < 1:
         raise SignatureRefused("A threshold below one would accept anything.")
     if envelope.payload_type != payload_type:
-        raise WrongKind(f"The document is a {envelope.payload_type[:80]!r}; {payload_type!r} was expected.")
+        raise WrongKind(f"The document is {a_kind(envelope.payload_type)}; {a_kind(payload_type)} was expected.")
     message = pae(payload_type, envelope.body)
     candidates = frozenset(keys)
     verified: set[PublicKey] = set()
@@ -139,6 +143,14 @@ def verify(
         if found < needed:
             raise SignatureRefused(f"{found} of the {needed} {algorithm} signatures needed are genuine for this role.")
     return VerifiedBody(payload_type, envelope.body, tuple(sorted(key.keyid for key in verified)))
+
+
+def a_kind(payload_type: str) -> str:
+    """What a person calls a document of this type: "a licence"; of a foreign one "of the type …"."""
+    ours = _OUR_TYPE.fullmatch(payload_type)
+    if ours is None:
+        return f"of the type {shown(payload_type, 80)!r}"
+    return _CALLED.get(ours.group(1), f"a {ours.group(1).replace('-', ' ')}")
 
 
 def parse(data: bytes) -> Envelope:
@@ -168,6 +180,7 @@ def to_clear(envelope: Envelope) -> bytes:
 
 def _parse_json(data: bytes) -> Envelope:
     document = load_object(data)
+    _require_only(document, "payloadType", "payload", "signatures")
     payload = document.get("payload")
     if not isinstance(payload, str):
         raise Malformed("The envelope has no payload.")
@@ -186,7 +199,14 @@ def _parse_clear(data: bytes) -> Envelope:
         raise Malformed("The signature line does not begin with '# '.")
     _check_plain_text(body)
     document = load_object(line[2:])
+    _require_only(document, "payloadType", "signatures")
     return Envelope(_payload_type_in(document), body, _signatures_in(document))
+
+
+def _require_only(members: Mapping[str, Any], *known: str) -> None:
+    """Nothing unsigned travels beside what is signed, where somebody might believe it."""
+    if set(members) - set(known):
+        raise Malformed("The envelope has a member that no envelope has.")
 
 
 def _check_plain_text(body: bytes) -> None:
@@ -215,6 +235,7 @@ def _signatures_in(document: dict[str, Any]) -> tuple[Signature, ...]:
 def _signature_in(row: object) -> Signature:
     if not isinstance(row, dict):
         raise Malformed("A signature in the envelope is not an object.")
+    _require_only(row, "keyid", "sig")
     keyid, sig = row.get("keyid", ""), row.get("sig")
     if not isinstance(keyid, str) or not isinstance(sig, str):
         raise Malformed("A signature in the envelope lacks its text.")

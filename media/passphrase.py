@@ -16,6 +16,8 @@ from media.private_file import OTHERS
 from media.reader import LIMITS, read_document
 
 LIMIT = LIMITS["passphrase"]
+SHORTEST_NEW = 12
+"""Characters. What is already in use is not judged: it opens its key or it does not."""
 
 
 class Passphrase:
@@ -47,12 +49,26 @@ def taken_from(
     confirm: bool = False,
     question: str = "Passphrase",
 ) -> Passphrase:
-    """The passphrase from the file or the descriptor that was named, else as typed."""
+    """The passphrase from the file or the descriptor that was named, else as typed. `confirm`: it is a new one."""
     if file is not None:
-        return from_file(file)
-    if descriptor is not None:
-        return from_descriptor(descriptor)
-    return from_prompt(ask, confirm=confirm, question=question)
+        secret = from_file(file)
+    elif descriptor is not None:
+        secret = from_descriptor(descriptor)
+    else:
+        secret = from_prompt(ask, confirm=confirm, question=question)
+    if confirm:
+        require_long_enough(secret)
+    return secret
+
+
+def require_long_enough(secret: Passphrase) -> None:
+    """A new key file will be copied to media, where anybody may try passphrases on it. Raises PassphraseRefused."""
+    length = len(secret.reveal().decode("utf-8", "replace"))
+    if length < SHORTEST_NEW:
+        raise PassphraseRefused(
+            f"The passphrase of a new key must have at least {SHORTEST_NEW} characters; this one has {length}.",
+            remedy="Choose a longer one, for example four words; nothing was made.",
+        )
 
 
 def from_file(path: Path) -> Passphrase:

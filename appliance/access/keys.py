@@ -113,24 +113,30 @@ def revoke_key(database: Connection, name_or_id: str, now: datetime) -> tuple[Ap
 
     The second member says whether anything changed: revoking twice is harmless.
     """
-    name_or_id = name_or_id.removesuffix("…")
     with transaction(database) as db:
-        rows = db.execute(
-            "SELECT * FROM api_keys WHERE id = ?1 OR prefix = ?1 OR name = ?1 ORDER BY revoked_at IS NOT NULL",
-            (name_or_id,),
-        ).fetchall()
-        # An id names one key, whatever another key may be called.
-        rows = [row for row in rows if row["id"] == name_or_id] or rows
-        live = [row for row in rows if row["revoked_at"] is None]
-        if not rows:
-            raise KeyUnknown(f"There is no API key {name_or_id[:64]!r}.")
-        if len(live) > 1:
-            raise KeyRefused(f"{len(live)} keys are called {name_or_id[:64]!r}; name one by its id.")
-        if live:
-            db.execute("UPDATE api_keys SET revoked_at = ? WHERE id = ?", (format_time(now), live[0]["id"]))
-        chosen = live[0]["id"] if live else rows[0]["id"]
-        row = db.execute("SELECT * FROM api_keys WHERE id = ?", (chosen,)).fetchone()
-    return _key_in(row), bool(live)
+        found = find_key(database, name_or_id)
+        if found.revoked_at is not None:
+            return found, False
+        db.execute("UPDATE api_keys SET revoked_at = ? WHERE id = ?", (format_time(now), found.id))
+        row = db.execute("SELECT * FROM api_keys WHERE id = ?", (found.id,)).fetchone()
+    return _key_in(row), True
+
+
+def find_key(database: Connection, name_or_id: str) -> ApiKey:
+    """The key of that id, prefix or name; among those of one name the live one. Raises KeyUnknown, KeyRefused."""
+    name_or_id = name_or_id.removesuffix("…")
+    rows = database.execute(
+        "SELECT * FROM api_keys WHERE id = ?1 OR prefix = ?1 OR name = ?1 ORDER BY revoked_at IS NOT NULL",
+        (name_or_id,),
+    ).fetchall()
+    # An id names one key, whatever another key may be called.
+    rows = [row for row in rows if row["id"] == name_or_id] or rows
+    live = [row for row in rows if row["revoked_at"] is None]
+    if not rows:
+        raise KeyUnknown(f"There is no API key {name_or_id[:64]!r}.")
+    if len(live) > 1:
+        raise KeyRefused(f"{len(live)} keys are called {name_or_id[:64]!r}; name one by its id.")
+    return _key_in(rows[0])
 
 
 def _key_in(row: Row) -> ApiKey:

@@ -10,7 +10,7 @@ import click
 
 from appliance.access.keys import ApiKey
 from appliance.cli.face import Face, Result, command, table
-from appliance.operations.keys import create_key, list_keys, revoke_key
+from appliance.operations.keys import create_key, find_key, list_keys, revoke_key
 from licensing.document import format_time
 
 
@@ -54,10 +54,11 @@ def add_to(main: click.Group) -> None:
     @click.option("--yes", is_flag=True, help="Do not ask.")
     def revoke(face: Face, *, key: str, yes: bool) -> Result:
         """End a key for good, by its id, prefix or name. Its next request is refused."""
-        if not yes and (face.as_json or not click.confirm(f"Revoke {key} for good?")):
-            return Result({"revoked": False}, ["Nothing was changed."], 1)
         with face.site() as site:
-            revoked, changed = revoke_key(site, key, face.now)
+            found = find_key(site, key)
+            if not yes and (face.as_json or not click.confirm(f"Revoke {found.id} ({found.name}) for good?")):
+                return Result({"revoked": False}, ["Nothing was changed."], 1)
+            revoked, changed = revoke_key(site, found.id, face.now)
         word = "is revoked" if changed else "was revoked already"
         return Result({**_shown(revoked, face.now), "changed": changed}, [f"{revoked.id} ({revoked.name}) {word}."])
 

@@ -8,7 +8,14 @@ from typing import Any
 import click
 
 from appliance.cli.face import Face, Result, command
-from appliance.operations.licence import Judged, consequences, import_licence, standing, verify_licence
+from appliance.operations.licence import (
+    Judged,
+    activate_licence,
+    consequences,
+    examine_licence,
+    standing,
+    verify_licence,
+)
 from licensing.document import format_time
 from licensing.licence import Licence
 from licensing.ratchet import Arrival
@@ -23,27 +30,33 @@ def add_to(main: click.Group) -> None:
     @command(group, "import", example="ao licence import /media/usb/licence.json")
     @click.argument("file", type=click.Path(path_type=Path))
     @click.option("--plan", is_flag=True, help="Show what would stop working, and change nothing.")
-    def import_(face: Face, *, file: Path, plan: bool) -> Result:
-        """Put a licence in force, and tell what stops with it (--plan tells before). A running gateway takes it up at
-        once."""
+    @click.option("--yes", is_flag=True, help="Do not ask, whatever stops working.")
+    def import_(face: Face, *, file: Path, plan: bool, yes: bool) -> Result:
+        """Put a licence in force. Where something would stop working with it, that is told and asked about first.
+
+        --plan only tells. A running gateway takes the licence up at once.
+        """
         with face.site() as site:
             if plan:
                 judged = verify_licence(site, file, face.now)
-                stops = consequences(site, judged)
+                told = consequences(site, judged)
                 return Result(
-                    {**_judged(judged), "consequences": stops},
-                    [*_lines(judged.standing), *(f"  - {each}" for each in stops or ["Nothing would stop working."])],
+                    {**_judged(judged), "consequences": told},
+                    [*_lines(judged.standing), *(f"  - {each}" for each in told or ["Nothing would stop working."])],
                     judged.standing.terms.exit_code,
                 )
-            stops = consequences(site, verify_licence(site, file, face.now))
-            judged = import_licence(site, file, face.now)
+            candidate = examine_licence(site, file, face.now)
+            stops = candidate.consequences
+            if stops and not yes and (declined := _declined(face, candidate.judged, stops)) is not None:
+                return declined
+            judged = activate_licence(site, candidate, face.now)
         done = "was already in force" if judged.arrival is Arrival.SAME else "is in force"
         return Result(
-            {**_judged(judged), "consequences": stops},
+            {**_judged(judged), "consequences": list(stops)},
             [
                 f"Licence {judged.licence.licence}, serial {judged.licence.serial}, {done}.",
                 *_lines(judged.standing),
-                *(f"  - {each}" for each in stops),
+                *(f"  - {each}" for each in stops if yes),
             ],
         )
 
@@ -68,6 +81,17 @@ def add_to(main: click.Group) -> None:
             ["The signature is good.", *_lines(judged.standing), *_claims(judged.licence)],
             judged.standing.terms.exit_code,
         )
+
+
+def _declined(face: Face, judged: Judged, stops: tuple[str, ...]) -> Result | None:
+    """Tells what would stop working, and asks; None where the operator agrees."""
+    data = {**_judged(judged), "consequences": list(stops), "arrival": "not agreed"}
+    if face.as_json:
+        # Asking for JSON is no consent: a script that only reads must not take anything away.
+        return Result(data, [], 1)
+    for line in (*_lines(judged.standing), *(f"  - {each}" for each in stops)):
+        click.echo(line)
+    return None if click.confirm("Put this licence in force?") else Result(data, ["Nothing was changed."], 1)
 
 
 def _judged(judged: Judged) -> dict[str, Any]:

@@ -20,7 +20,7 @@ def add_to(main: click.Group) -> None:
         "--trust", "trust_file", required=True, type=click.Path(path_type=Path), help="The vendor's trust.json."
     )
     def init(face: Face, *, site: str, name: str, trust_file: Path) -> Result:
-        """Make the state folder of a new site: its own key, and the vendor's trust pinned.
+        """Make the state folder of a new site: its own key, the vendor's trust pinned, and its request for a licence.
 
         Compare the printed digest with the one the vendor reads aloud: whoever controls this file controls what this
         site believes.
@@ -40,13 +40,15 @@ def add_to(main: click.Group) -> None:
                 "key": made.key,
                 "trust": made.trust_digest,
                 "state_dir": str(made.folder),
+                "request": str(made.request),
             },
             [
                 f"Site {made.site} is made in {made.folder}.",
                 f"Pinned trust  {made.trust_digest}",
                 f"Site key      {made.key}",
-                "Compare the digest of the pinned trust with the vendor's. Then:",
-                "  ao site request --out site-request.signed.json",
+                "Compare the digest of the pinned trust with the vendor's.",
+                f"Its request for a licence lies ready: {made.request}. To put it on a medium:",
+                "  ao site request --out /media/usb/site-request.signed.json",
             ],
         )
 

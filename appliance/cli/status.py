@@ -41,6 +41,8 @@ def _data(found: Status) -> dict[str, Any]:
             "sentence": standing.sentence,
             "days_left": standing.days_left,
             "warnings": list(standing.warnings),
+            "remedy": standing.terms.remedy,
+            "request": str(found.request) if found.request else None,
         },
         "config": {
             "serial": found.config.serial,
@@ -72,6 +74,11 @@ def _lines(found: Status) -> list[str]:
     if standing.days_left is not None:
         left = standing.days_left
         lines.append(f"          {left} days left" if left >= 0 else f"          expired {-left} days ago")
+    if not standing.terms.serves:
+        lines.append(f"          {standing.terms.remedy}")
+    if found.request:
+        lines.append(f"          A request lies ready: {found.request}; to put a fresh one on a medium:")
+        lines.append("          ao site request --out /media/usb/site-request.signed.json")
     lines += [f"          warning: {warning}" for warning in standing.warnings]
     lines.append(
         f"clock     {format_time(found.now)}; not earlier than {format_time(found.floor.at)} ({found.floor.source})"

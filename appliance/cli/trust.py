@@ -65,8 +65,22 @@ def add_to(main: click.Group) -> None:
     def time_import(face: Face, *, file: Path) -> Result:
         """Repair the time floor with a token from the vendor, made for this site's last request. It works once."""
         with face.site() as site:
-            floor = import_time_token(site, file, now=face.now, entropy=secrets.token_bytes(CHALLENGE_BYTES))
+            done = import_time_token(site, file, now=face.now, entropy=secrets.token_bytes(CHALLENGE_BYTES))
+        at = format_time(done.floor.at)
+        ahead = [
+            {"document": each.slot, "serial": each.serial, "issued_at": format_time(each.issued_at)}
+            for each in done.ahead
+        ]
         return Result(
-            {"time_floor": format_time(floor.at)},
-            [f"The time floor is {format_time(floor.at)} now. See that the host's clock is right: ao status."],
+            {"time_floor": at, "time_floor_before": format_time(done.before.at), "dated_later": ahead},
+            [
+                f"The time floor is {at} now; before, it was {format_time(done.before.at)} ({done.before.source}).",
+                *(
+                    f"Warning: the {each['document']} in force, serial {each['serial']}, is dated {each['issued_at']}, "
+                    "later than that. One of the two is wrong: ask the vendor which, and for a fresh document."
+                    for each in ahead
+                ),
+                f"This host's clock says {format_time(face.now)}. If it is not right, set it, for example: date -u -s "
+                f"'{at.rstrip('Z').replace('T', ' ')}' (and the minutes since). Then run: ao status",
+            ],
         )

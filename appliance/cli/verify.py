@@ -9,14 +9,17 @@ import click
 
 from appliance.cli.face import Face, Result, command
 from appliance.errors import NotInitialised
-from appliance.operations.verify import Examined, examine, examine_here
+from appliance.operations.verify import Examined, Signatory, examine, examine_here
 from licensing.algorithms import PublicKey
 from licensing.document import Verified
 from licensing.licence import Delegation, open_licence
 from licensing.shown import shown
 from licensing.site_request import open_site_request
 from licensing.trust import Trust, advance, pin
+from media.naming import naming
 from media.reader import LIMITS, read_document
+
+ONE_LINE = 80
 
 
 def add_to(main: click.Group) -> None:
@@ -69,19 +72,29 @@ def _with_site(face: Face, data: bytes, request: Path | None, licence: Path | No
 
 
 def _chain(files: tuple[Path, ...]) -> Trust:
-    documents = [read_document(file, limit=LIMITS["trust"]) for file in files]
-    trust = pin(documents[0]).claims
-    for data in documents[1:]:
-        trust = advance(trust, data).claims
+    documents = [(file, read_document(file, limit=LIMITS["trust"])) for file in files]
+    with naming(documents[0][0]):
+        trust = pin(documents[0][1]).claims
+    for file, data in documents[1:]:
+        with naming(file):
+            trust = advance(trust, data).claims
     return trust
 
 
 def _request_key(file: Path | None) -> PublicKey | None:
-    return open_site_request(read_document(file, limit=LIMITS["site-request"])).claims.key.key if file else None
+    if file is None:
+        return None
+    data = read_document(file, limit=LIMITS["site-request"])
+    with naming(file):
+        return open_site_request(data).claims.key.key
 
 
 def _delegation(file: Path | None, trust: Trust) -> Delegation | None:
-    return open_licence(read_document(file, limit=LIMITS["licence"]), trust).claims.config_delegation if file else None
+    if file is None:
+        return None
+    data = read_document(file, limit=LIMITS["licence"])
+    with naming(file):
+        return open_licence(data, trust).claims.config_delegation
 
 
 def _data(found: Examined) -> dict[str, object]:
@@ -89,7 +102,10 @@ def _data(found: Examined) -> dict[str, object]:
         "kind": found.kind,
         "role": found.role,
         "needed": found.needed,
-        "signatures": [{"keyid": each.keyid, "roles": list(each.roles)} for each in found.signatories],
+        "signatures": [
+            {"keyid": each.keyid, "roles": list(each.roles), "claims": each.claims, "finding": _finding(each)}
+            for each in found.signatories
+        ],
         "genuine": found.refusal is None,
         "says": found.says,
         "refusal": found.refusal.as_dict() if found.refusal else None,
@@ -102,14 +118,33 @@ def _lines(found: Examined) -> list[str]:
     lines.append(
         f"  needs {found.needed} signature(s) under the role {found.role}; it carries {len(found.signatories)}:"
     )
-    for each in found.signatories:
-        roles = f" ({', '.join(each.roles)})" if each.roles else ""
-        lines.append(f"    {each.keyid[:16] + roles if each.keyid else 'by a key that is not known here'}")
+    lines += [f"    {_finding(each)}" for each in found.signatories]
     for refusal, where in ((found.refusal, ""), (found.refused_here, " here")):
         if refusal is not None:
             lines.append(f"  refused{where}: {refusal} [{refusal.code}]")
             lines.append(f"    {refusal.remedy}")
     for name, value in (found.says or {}).items():
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        lines.append(f"  {shown(name, 24):24} {shown(text, 400)}")
+        lines += _member(name, value)
     return lines
+
+
+def _finding(each: Signatory) -> str:
+    """Whose signature it is; or whose it says it is, where it is not that key's."""
+    if each.keyid is not None:
+        return f"by key {each.keyid[:16]} ({', '.join(each.roles) or 'no role of this trust'})"
+    claimed = shown(each.claims[:16])
+    if each.claimed_roles is not None:
+        roles = ", ".join(each.claimed_roles) or "no role of this trust"
+        return f"claims key {claimed} ({roles}) and does not verify: the bytes were changed, or another key made it"
+    if each.claims:
+        return f"claims key {claimed}, which is not known here; by no key of this trust"
+    return "by no key of this trust"
+
+
+def _member(name: str, value: object) -> list[str]:
+    """A member of the body in full: on one line where it fits, else each of its parts on a line of its own."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str) or len(text) <= ONE_LINE:
+        return [f"  {shown(name, 24):24} {shown(text, len(text) * 10 + 1)}"]
+    parts = json.dumps(value, ensure_ascii=False, indent=2).splitlines()
+    return [f"  {shown(name, 24)}", *(f"    {shown(part, len(part) * 10 + 1)}" for part in parts)]

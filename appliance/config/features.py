@@ -13,6 +13,19 @@ FEATURE_OF_PROVIDER: Mapping[str, FeatureName] = MappingProxyType({"demo": "demo
 """A provider that is not named here is somebody's account: your own keys."""
 
 
+RESERVED: Mapping[str, FeatureName] = MappingProxyType(
+    {
+        "white_label": "white_label",
+        "saml": "saml",
+        "oidc": "oidc",
+        "scim": "scim",
+        "advanced_compliance": "advanced_compliance",
+    }
+)
+"""Top-level sections of a config that some edition has and this release does not do yet. Taking one up here makes its
+edition's gate and its honest refusal; taking one out, together with reading it, makes the feature."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A feature, and the path of the key that asks for it."""
@@ -29,3 +42,5 @@ def asked_features(config: Config) -> Iterator[Asked]:
     """In the order of the file."""
     for number, each in enumerate(config.deployments):
         yield Asked(FEATURE_OF_PROVIDER.get(each.provider, "byok"), ("models", number, "provider", "name"))
+    for name in config.reserved:
+        yield Asked(RESERVED[name], (name,))

@@ -65,13 +65,15 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """`deployments` in the order written: for one alias, each next one is the fallback of the one before."""
+    """`deployments` in the order written: for one alias, each next one is the fallback of the one before.
+    `reserved` are the sections that it asks for by name and that this release cannot read."""
 
     serial: int
     site: str
     issued_at: datetime
     deployments: tuple[Deployment, ...]
     media: MediaPolicy = field(default_factory=MediaPolicy)
+    reserved: tuple[str, ...] = ()
 
     @property
     def aliases(self) -> tuple[str, ...]:
@@ -87,17 +89,23 @@ class ProviderNeeds:
     takes_api_key: bool
 
 
-def read_config(document: Document, header: ConfigHeader, providers: Collection[ProviderNeeds]) -> Config:
+def read_config(
+    document: Document,
+    header: ConfigHeader,
+    providers: Collection[ProviderNeeds],
+    reserved: Collection[str] = (),
+) -> Config:
     """The config in an already verified document. Raises ConfigRefused with line and key."""
     written = document.value if isinstance(document.value, dict) else {}
-    members = {name: value for name, value in written.items() if name not in HEADER_MEMBERS}
+    asked = tuple(name for name in written if name in reserved)
+    members = {name: value for name, value in written.items() if name not in HEADER_MEMBERS and name not in asked}
     try:
         part = ConfigPart.model_validate(members)
     except ValidationError as exc:
         raise _refused(document, exc) from exc
     known = {each.name: each for each in providers}
     deployments = tuple(_deployment(document, number, entry, known) for number, entry in enumerate(part.models))
-    return Config(header.serial, header.site, header.issued_at, deployments, media_policy(part.media))
+    return Config(header.serial, header.site, header.issued_at, deployments, media_policy(part.media), asked)
 
 
 def _deployment(document: Document, number: int, entry: ModelPart, known: dict[str, ProviderNeeds]) -> Deployment:

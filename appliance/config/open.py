@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from appliance.config.features import Asked, asked_features
+from appliance.config.features import RESERVED, Asked, asked_features
 from appliance.config.model import Config, read_config
-from appliance.errors import ConfigRefused
+from appliance.errors import ConfigRefused, FeatureUnbuilt
 from appliance.providers.registry import PROVIDERS
 from licensing.config_header import ConfigHeader, header_of
 from licensing.document import Verified
-from licensing.edition import who_has
+from licensing.edition import FEATURES, who_has
 from licensing.envelope import Envelope, VerifiedBody, parse, verify
 from licensing.errors import SignatureRefused, WrongAudience
 from licensing.licence import Delegation, Licence
@@ -51,7 +51,7 @@ def open_config(
         raise WrongAudience(
             f"The config is for site {header.site!r}; this is site {site!r}.", where=document.where(("site",))
         )
-    config = read_config(document, header, [each.needs for each in PROVIDERS.values()])
+    config = read_config(document, header, [each.needs for each in PROVIDERS.values()], RESERVED)
     return OpenedConfig(Verified(config, body.digest, body.signers, role, epoch), document, body.body.decode("utf-8"))
 
 
@@ -73,9 +73,10 @@ def verify_config(
 
 
 def check_against_licence(config: Config, document: Document, licence: Licence) -> None:
-    """Refuses what the licence does not cover: an alias outside the allow-list, a feature its edition lacks.
+    """Refuses what the licence does not cover: an alias outside the allow-list, a feature its edition lacks. Then what
+    it covers and this release does not do.
 
-    Raises ConfigRefused with the line and the key.
+    Raises ConfigRefused, FeatureUnbuilt, with the line and the key.
     """
     for number, each in enumerate(config.deployments):
         if not licence.allows_model(each.alias):
@@ -89,6 +90,11 @@ def check_against_licence(config: Config, document: Document, licence: Licence) 
             f"This asks for {asked.title}, which needs {who_has(asked.feature)}; the licence is {licence.edition}.",
             where=document.where(asked.path),
             remedy="Take it out of the config, or order a licence that has it.",
+        )
+    for name in config.reserved:
+        title = FEATURES[RESERVED[name]].title
+        raise FeatureUnbuilt(
+            f"The licence has {title}, and this release does not do that yet.", where=document.where((name,))
         )
 
 

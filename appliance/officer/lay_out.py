@@ -19,7 +19,7 @@ from appliance.providers.registry import PROVIDERS
 from licensing.algorithms import digest
 from licensing.config_header import ConfigHeader, header_of, with_head
 from licensing.document import format_time
-from licensing.envelope import Envelope, parse, to_clear, to_json
+from licensing.envelope import Envelope, a_kind, parse, to_clear, to_json
 from licensing.errors import LicensingError, WrongKind
 from licensing.shown import shown
 from media.reader import LIMITS
@@ -95,7 +95,7 @@ def lay_out_signed(data: bytes, *, file: str) -> Paper:
     """A config that somebody has signed. Raises Malformed, WrongKind, YamlRefused, ConfigRefused."""
     envelope = parse(data)
     if envelope.payload_type != ConfigHeader.payload_type():
-        raise WrongKind(f"The document is a {shown(envelope.payload_type)!r}; officers sign configs.", where=file)
+        raise WrongKind(f"The document is {a_kind(envelope.payload_type)}; officers sign configs.", where=file)
     return Paper(envelope, _config_in(envelope.body, file), clear=data[:1] != b"{")
 
 

@@ -17,6 +17,7 @@ from appliance.state.standing import judge_site
 from licensing.document import Verified
 from licensing.errors import Refusal
 from licensing.ratchet import Arrival, arrive
+from media.naming import naming
 from media.reader import LIMITS, read_document
 
 
@@ -36,7 +37,9 @@ def examine_config(site: Site, file: Path, secrets: SecretLookup, now: datetime)
 
     Raises what signatures, YAML, serials, the config's own rules, the licence and missing secrets refuse.
     """
-    return examine_bytes(site, read_document(file, limit=LIMITS["config"]), secrets, now)
+    data = read_document(file, limit=LIMITS["config"])
+    with naming(file):
+        return examine_bytes(site, data, secrets, now)
 
 
 def examine_bytes(site: Site, data: bytes, secrets: SecretLookup, now: datetime) -> Candidate:

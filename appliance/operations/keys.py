@@ -34,6 +34,11 @@ def list_keys(site: Site) -> list[ApiKey]:
     return keys.list_keys(site.database)
 
 
+def find_key(site: Site, name_or_id: str) -> ApiKey:
+    """Raises KeyUnknown, KeyRefused."""
+    return keys.find_key(site.database, name_or_id)
+
+
 def revoke_key(site: Site, name_or_id: str, now: datetime) -> tuple[ApiKey, bool]:
     """Ends a key for good. Raises KeyUnknown, KeyRefused. The second member says whether anything changed."""
     with transaction(site.database):

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from appliance.config.features import Asked
 from appliance.config.in_force import open_config_in_force
+from appliance.config.model import Config
 from appliance.config.open import missing_features, open_config
 from appliance.errors import LicenceRefused
 from appliance.state.site import Site
@@ -18,6 +20,7 @@ from licensing.errors import Refusal, SignatureRefused
 from licensing.licence import Licence, open_licence
 from licensing.ratchet import Arrival, arrive
 from licensing.standing import Rung, Standing, judge
+from media.naming import naming
 from media.reader import LIMITS, read_document
 
 NOT_TO_BE_IMPORTED = frozenset({Rung.EXPIRED, Rung.NOT_YET_VALID, Rung.REVOKED, Rung.WRONG_SITE, Rung.WRONG_EPOCH})
@@ -37,16 +40,50 @@ class Judged:
 
 def verify_licence(site: Site, file: Path, now: datetime) -> Judged:
     """Judges a licence without importing it. Raises what reading, signatures and serials refuse."""
-    return judge_licence(site, read_document(file, limit=LIMITS["licence"]), now)[0]
+    data = read_document(file, limit=LIMITS["licence"])
+    with naming(file):
+        return judge_licence(site, data, now)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A licence that could be put in force: the bytes that were judged, and what would stop working with them."""
+
+    judged: Judged
+    verified: Verified[Licence]
+    data: bytes
+    consequences: tuple[str, ...]
+
+
+def examine_licence(site: Site, file: Path, now: datetime) -> Candidate:
+    """Reads and judges a licence that is to come in, without changing anything.
+
+    Raises LicenceRefused on a rung of NOT_TO_BE_IMPORTED, and what reading, signatures and serials refuse.
+    """
+    data = read_document(file, limit=LIMITS["licence"])
+    with naming(file):
+        judged, verified = judge_licence(site, data, now)
+    if judged.standing.rung in NOT_TO_BE_IMPORTED:
+        raise LicenceRefused(judged.standing)
+    stops = () if judged.arrival is Arrival.SAME else tuple(consequences(site, judged))
+    return Candidate(judged, verified, data, stops)
+
+
+def activate_licence(site: Site, candidate: Candidate, now: datetime) -> Judged:
+    """Puts an examined licence in force. It is judged once more: between looking and agreeing, things may have changed.
+
+    Raises what examining it raises; then nothing has changed.
+    """
+    return take_licence(site, candidate.data, now)
 
 
 def import_licence(site: Site, file: Path, now: datetime) -> Judged:
-    """Puts a licence in force. Raises LicenceRefused on a rung of NOT_TO_BE_IMPORTED; then nothing has changed."""
-    return take_licence(site, read_document(file, limit=LIMITS["licence"]), now)
+    """Puts a licence in force without asking. Raises what examining it raises; then nothing has changed."""
+    return activate_licence(site, examine_licence(site, file, now), now)
 
 
 def take_licence(site: Site, data: bytes, now: datetime) -> Judged:
-    """The same for bytes that were read already."""
+    """Puts the licence in these bytes in force. Raises LicenceRefused on a rung of NOT_TO_BE_IMPORTED."""
     judged, verified = judge_licence(site, data, now)
     if judged.standing.rung in NOT_TO_BE_IMPORTED:
         raise LicenceRefused(judged.standing)
@@ -58,7 +95,7 @@ def consequences(site: Site, judged: Judged) -> list[str]:
     """What would stop working, or work differently, with this licence: a sentence each; none where nothing changes."""
     licence = judged.licence
     found: list[str] = []
-    if not judged.standing.terms.serves:
+    if not judged.standing.terms.serves and judged.standing.rung is not Rung.CLOCK_UNTRUSTED:
         found.append(f"No model calls would be answered. {judged.standing.sentence}")
     before = site.licence(site.trust())
     held = before.claims if isinstance(before, Verified) else None
@@ -74,9 +111,15 @@ def consequences(site: Site, judged: Judged) -> list[str]:
     stopped = [alias for alias in config.aliases if not licence.allows_model(alias)]
     found += [f"Model {alias!r} would be refused: the licence does not cover it." for alias in stopped]
     for asked in missing_features(config, licence):
-        alias = config.deployments[int(asked.path[1])].alias
-        found.append(f"A deployment of {alias!r} would stop: {asked.title} needs {who_has(asked.feature)}.")
+        found.append(f"{_what_asks(config, asked)} would stop: {asked.title} needs {who_has(asked.feature)}.")
     return found
+
+
+def _what_asks(config: Config, asked: Asked) -> str:
+    section = asked.path[0]
+    if section == "models" and len(asked.path) > 1:
+        return f"A deployment of {config.deployments[int(asked.path[1])].alias!r}"
+    return f"What the config says under {section!r}"
 
 
 def _config_orphaned(site: Site, licence: Licence) -> list[str]:

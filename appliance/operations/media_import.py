@@ -15,7 +15,7 @@ from appliance.config.secrets import SecretLookup
 from appliance.errors import LicenceRefused
 from appliance.operations.config import activate_config, examine_bytes
 from appliance.operations.licence import NOT_TO_BE_IMPORTED, consequences, judge_licence, take_licence
-from appliance.operations.time import take_time_token
+from appliance.operations.time import documents_ahead, take_time_token
 from appliance.operations.trust import examine_trust, take_trust
 from appliance.operations.usage import take_receipt
 from appliance.state.site import Site
@@ -135,7 +135,13 @@ def _time(desk: Desk, data: bytes) -> Step:
     if used is not None and used.digest == digest(parse(data).body):
         return Step("This time token was used already.")
     token = open_time_token(data, site.trust(), site=site.id, epoch=site.epoch, challenge=site.challenge).claims
-    lines = (f"It is {format_time(site.time_floor().at)} now, from {site.time_floor().source}.",)
+    lines = (
+        f"It is {format_time(site.time_floor().at)} now, from {site.time_floor().source}.",
+        *(
+            f"The {each.slot} in force, serial {each.serial}, is dated later: {format_time(each.issued_at)}."
+            for each in documents_ahead(site, token.issued_at)
+        ),
+    )
     return Step(
         f"Set the time floor to {format_time(token.issued_at)}.",
         lines,

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from appliance.errors import ClockWrong, SettingsRefused
+from appliance.errors import ClockWrong, SettingsRefused, StateUnwritable
 from appliance.state.site import Site, create_site
 from appliance.state.standing import facts_here
 from licensing.document import EARLIEST_YEAR, first_fault
 from licensing.envelope import sign, to_json
 from licensing.site_request import SiteRequest
-from licensing.trust import KeyRecord
+from licensing.trust import KeyRecord, pin
 from licensing.version import BUILD_TIME, __version__
+from media.naming import naming
 from media.reader import LIMITS, read_document
 from media.writer import write_document
 
@@ -29,19 +31,32 @@ class Initialised:
     key: str
     trust_digest: str
     folder: Path
+    request: Path
 
 
 def initialise(folder: Path, *, site: str, name: str, trust_file: Path, now: datetime, entropy: bytes) -> Initialised:
-    """Makes the state folder with a key of its own, and pins the trust document. Refuses where a site already is."""
+    """Makes the state folder with a key of its own, pins the trust document, and lays a site request ready.
+
+    Refuses where a site already is.
+    """
     if now < BUILD_TIME:
         raise ClockWrong(f"This host's clock says {now:%Y-%m-%d}, which is before this release was made.")
     _check_names(site, name, now)
     trust = read_document(trust_file, limit=LIMITS["trust"])
+    with naming(trust_file):
+        pin(trust)
     made = create_site(folder, site=site, name=name, trust=trust, now=now, build_time=BUILD_TIME, entropy=entropy)
     floor = made.floor_of("root")
-    result = Initialised(site, made.epoch, made.key.public_key.keyid, floor.digest if floor else "", folder)
-    made.close()
-    return result
+    with closing(made):
+        write_request(made, ready_request(made), now)
+        key = made.key.public_key.keyid
+        return Initialised(site, made.epoch, key, floor.digest if floor else "", folder, ready_request(made))
+
+
+def ready_request(site: Site) -> Path:
+    """Where a request of this very state lies ready to be carried: written when the state is made, and by each
+    `write_request` again."""
+    return site.folder / "out" / "site-request.signed.json"
 
 
 def request_document(site: Site, now: datetime) -> bytes:
@@ -65,8 +80,15 @@ def request_document(site: Site, now: datetime) -> bytes:
 
 
 def write_request(site: Site, file: Path, now: datetime) -> str:
-    """Writes a fresh request durably; returns its digest. An older request under that name is replaced."""
-    return write_document(file, request_document(site, now), replace=True).sha256
+    """Writes a fresh request durably, and the same where it lies ready; returns its digest. Older ones are replaced."""
+    document = request_document(site, now)
+    ready = ready_request(site)
+    try:
+        ready.parent.mkdir(mode=0o700, exist_ok=True)
+    except OSError as exc:
+        raise StateUnwritable(f"The folder cannot be written: {exc.strerror}.", where=str(ready.parent)) from exc
+    written = write_document(ready, document, replace=True)
+    return written.sha256 if file == ready else write_document(file, document, replace=True).sha256
 
 
 _ANY_KEY = bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")

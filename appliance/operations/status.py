@@ -4,28 +4,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from appliance.access.keys import list_keys
 from appliance.config.model import Config
 from appliance.ledger.seal import last_sealed, open_since
 from appliance.operations.config import config_in_force
+from appliance.operations.site import ready_request
 from appliance.operations.usage import Use, acknowledged_seq, uses
 from appliance.state.serving import is_serving
 from appliance.state.site import Site
 from appliance.state.standing import judge_site, reported_until
 from licensing.clock import TimeFloor
 from licensing.errors import Refusal
-from licensing.standing import Standing
+from licensing.standing import Rung, Standing
+
+WANTS_A_REQUEST = frozenset({Rung.MISSING, Rung.WRONG_SITE, Rung.WRONG_EPOCH})
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
+    """`request` is where a request lies ready, on a rung that only a licence for this very state ends."""
+
     site: str
     name: str
     epoch: int
     now: datetime
     floor: TimeFloor
     standing: Standing
+    request: Path | None
     config: Config | None
     config_fault: Refusal | None
     keys_active: int
@@ -40,6 +47,7 @@ class Status:
 def status(site: Site, now: datetime) -> Status:
     """Everything an operator asks first. Takes the journal in, changes nothing else."""
     config, fault = _config(site)
+    standing = judge_site(site, site.trust(), now)
     last = last_sealed(site.database)
     run = site.database.execute("SELECT started FROM runs ORDER BY id DESC LIMIT 1").fetchone()
     return Status(
@@ -48,7 +56,8 @@ def status(site: Site, now: datetime) -> Status:
         epoch=site.epoch,
         now=now,
         floor=site.time_floor(),
-        standing=judge_site(site, site.trust(), now),
+        standing=standing,
+        request=ready_request(site) if standing.rung in WANTS_A_REQUEST and ready_request(site).is_file() else None,
         config=config,
         config_fault=fault,
         keys_active=sum(key.usable(now) for key in list_keys(site.database)),

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from appliance.state.site import Site
 from licensing.algorithms import digest
 from licensing.envelope import parse
-from licensing.errors import Refusal
 from licensing.ratchet import Arrival
-from licensing.shown import shown
 from licensing.trust import advance, claimed_version
+from media.naming import naming
 from media.reader import LIMITS, read_document
-
-ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +31,18 @@ def import_trust(site: Site, files: list[Path], now: datetime) -> list[Step]:
     one stay in force.
     """
     documents = [(file, read_document(file, limit=LIMITS["trust"])) for file in files]
-    in_order = sorted(documents, key=lambda each: _named(each[0], partial(claimed_version, each[1])))
-    return [_named(file, partial(take_trust, site, data, now)) for file, data in in_order]
+    in_order = sorted(documents, key=lambda each: _version_in(*each))
+    return [_take(site, file, data, now) for file, data in in_order]
 
 
-def _named(file: Path, act: Callable[[], ResultT]) -> ResultT:
-    """Whatever is refused, is refused with the file's name."""
-    try:
-        return act()
-    except Refusal as refusal:
-        refusal.where = refusal.where or shown(str(file))
-        raise
+def _version_in(file: Path, data: bytes) -> int:
+    with naming(file):
+        return claimed_version(data)
+
+
+def _take(site: Site, file: Path, data: bytes, now: datetime) -> Step:
+    with naming(file):
+        return take_trust(site, data, now)
 
 
 def take_trust(site: Site, data: bytes, now: datetime) -> Step:

@@ -16,6 +16,7 @@ from licensing.licence import Licence
 from licensing.ratchet import Arrival
 from licensing.receipt import Receipt, open_receipt
 from licensing.usage import Usage, open_usage
+from media.naming import naming
 from media.reader import LIMITS, read_document
 from media.writer import Written, write_document
 
@@ -84,7 +85,9 @@ def import_receipt(site: Site, file: Path, now: datetime) -> tuple[Receipt, Arri
 
     Raises UsageUnknown where it names a file that this site never sealed, and what signatures and serials refuse.
     """
-    return take_receipt(site, read_document(file, limit=LIMITS["receipt"]), now)
+    data = read_document(file, limit=LIMITS["receipt"])
+    with naming(file):
+        return take_receipt(site, data, now)
 
 
 def take_receipt(site: Site, data: bytes, now: datetime) -> tuple[Receipt, Arrival]:

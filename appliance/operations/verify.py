@@ -19,7 +19,7 @@ from appliance.operations.licence import judge_licence
 from appliance.state.site import Site
 from licensing.algorithms import PublicKey
 from licensing.document import PAYLOAD_TYPES, Body
-from licensing.envelope import Envelope, VerifiedBody, pae, parse, verify
+from licensing.envelope import Envelope, VerifiedBody, a_kind, pae, parse, verify
 from licensing.errors import Refusal, SignatureRefused, WrongKind
 from licensing.licence import Delegation, Licence, open_licence
 from licensing.receipt import Receipt, open_receipt
@@ -42,10 +42,16 @@ _ROLE_OF_KIND: Mapping[str, RoleName] = {
 
 @dataclass(frozen=True, slots=True)
 class Signatory:
-    """One signature: whose key made it, and the roles that the trust gives that key. `keyid` None: nobody's we know."""
+    """One signature: whose key made it, and the roles that the trust gives that key. `keyid` None: nobody's we know.
+
+    `claims` is the key that the signature says it is of, in the unsigned part of the file; `claimed_roles` what that
+    key may sign, if it is known here. That key did not make it unless it is `keyid`.
+    """
 
     keyid: str | None
     roles: tuple[str, ...]
+    claims: str = ""
+    claimed_roles: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +75,7 @@ def examine(data: bytes, *, trust: Trust, site_key: PublicKey | None, delegation
     envelope = parse(data)
     kind = KINDS.get(envelope.payload_type)
     if kind is None:
-        raise WrongKind(f"A document of the type {envelope.payload_type[:80]!r} is not one of this product's.")
+        raise WrongKind(f"The document is {a_kind(envelope.payload_type)}, which is not one of this product's.")
     role: RoleName | None = _ROLE_OF_KIND.get(kind)
     needed = trust.roles[role].threshold if role in trust.roles else 1
     if kind == "config" and delegation is not None:
@@ -80,8 +86,9 @@ def examine(data: bytes, *, trust: Trust, site_key: PublicKey | None, delegation
     except Refusal as met:
         refusal = met
     shown_role = DELEGATED_ROLE if kind == "config" and delegation is not None else role or "site"
-    keys = [*_known_keys(trust), *([site_key] if site_key else []), *_own_key(kind, says)]
-    return Examined(kind, shown_role, needed, _signatories(envelope, trust, keys), says, refusal)
+    officers = [record.key for record in delegation.keys] if kind == "config" and delegation is not None else []
+    keys = [*_known_keys(trust), *officers, *([site_key] if site_key else []), *_own_key(kind, says)]
+    return Examined(kind, shown_role, needed, _signatories(envelope, trust, keys, officers), says, refusal)
 
 
 def examine_here(found: Examined, data: bytes, site: Site, secrets: SecretLookup, now: datetime) -> Examined:
@@ -189,11 +196,21 @@ def _own_key(kind: str, says: Mapping[str, Any] | None) -> list[PublicKey]:
         return []
 
 
-def _signatories(envelope: Envelope, trust: Trust, keys: list[PublicKey]) -> tuple[Signatory, ...]:
+def _signatories(
+    envelope: Envelope, trust: Trust, keys: list[PublicKey], officers: list[PublicKey]
+) -> tuple[Signatory, ...]:
     message = pae(envelope.payload_type, envelope.body)
+    known = {key.keyid for key in keys}
+
+    def roles_of(keyid: str) -> tuple[str, ...]:
+        held = tuple(name for name, role in trust.roles.items() if keyid in role.keys)
+        return (*held, DELEGATED_ROLE) if any(keyid == each.keyid for each in officers) else held
+
     found = []
     for signature in envelope.signatures:
         key = next((each for each in keys if each.verifies(signature.sig, message)), None)
-        roles = tuple(name for name, role in trust.roles.items() if key is not None and key.keyid in role.keys)
-        found.append(Signatory(key.keyid if key else None, roles))
+        claimed = roles_of(signature.keyid) if signature.keyid in known else None
+        found.append(
+            Signatory(key.keyid if key else None, roles_of(key.keyid) if key else (), signature.keyid, claimed)
+        )
     return tuple(found)

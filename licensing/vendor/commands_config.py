@@ -36,7 +36,8 @@ def sign(
     """Sign the config in FILE for a site.
 
     A head (kind, schema, serial, issued_at, site) is put before the text where it has none. The text itself is left as
-    it is, and stays readable YAML with its signature in three comment lines at the end.
+    it is, and stays readable YAML with its signature in three comment lines at the end. Whether the site can use it, by
+    its providers and its licence, is for the site to say: ao config diff FILE there, before it is imported.
 
     \b
     Example:
@@ -44,3 +45,5 @@ def sign(
     """
     delivered = sign_config_for(desk.home, file, site, out, unlock=unlock, now=desk.now)
     show_delivered(f"The signed config for site {shown(site)}", delivered, {"site": site}, as_json=as_json)
+    if not as_json:
+        click.echo("The site checks what it asks for: ao config diff FILE there, before ao config import FILE.")

@@ -12,8 +12,10 @@ from licensing.document import format_time
 from licensing.edition import EDITIONS, EditionName
 from licensing.envelope import parse
 from licensing.licence import Licence
+from licensing.shown import shown
 from licensing.vendor.command import (
     FILE,
+    FOREIGN_LIMIT,
     Desk,
     Moment,
     print_json,
@@ -22,10 +24,12 @@ from licensing.vendor.command import (
     show_delivered,
     unlocking,
 )
+from licensing.vendor.describe import describe
 from licensing.vendor.issue import Terms
 from licensing.vendor.key_files import public_key_of
 from licensing.vendor.operations import issue_licence
 from licensing.vendor.unlock import Unlock
+from media.reader import LIMITS, read_document
 
 
 @click.group()
@@ -156,7 +160,12 @@ def issue(
         now=desk.now,
         random=desk.random,
     )
-    show_delivered(f"Licence {delivered.name}", delivered, {"licence": delivered.name}, as_json=as_json)
+    described = describe(parse(read_document(delivered.file, limit=LIMITS["licence"])))
+    more = {"licence": delivered.name, "digest": described.digest, "facts": dict(described.facts)}
+    show_delivered(f"Licence {delivered.name}", delivered, more, as_json=as_json)
+    if not as_json:
+        for name, value in (*described.facts, ("digest", described.digest)):
+            click.echo(f"  {name + ':':12}{shown(value, FOREIGN_LIMIT)}")
 
 
 @licence.command(name="list")

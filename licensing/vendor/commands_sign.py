@@ -9,7 +9,7 @@ import click
 
 from licensing.shown import shown
 from licensing.vendor.command import FILE, Desk, print_json, reporting, unlocking
-from licensing.vendor.countersign import Quorum
+from licensing.vendor.countersign import Quorum, progress
 from licensing.vendor.operations_sign import Paper, add_to, claims_to_sign, status_of
 from licensing.vendor.signers import names_of
 from licensing.vendor.unlock import Unlock
@@ -23,6 +23,11 @@ TRUST = click.option(
 )
 
 
+LICENCE = click.option(
+    "--licence", type=FILE, help="The site's licence, where it hands configs to the customer's officers."
+)
+
+
 @click.group()
 def sign() -> None:
     """Sign together with others."""
@@ -32,6 +37,7 @@ def sign() -> None:
 @click.argument("file", type=FILE)
 @click.option("--key", required=True, help="A key file, a label of the home's, or a token's pkcs11: URI.")
 @TRUST
+@LICENCE
 @click.option("--out", type=FILE, help="Where to write it.  [default: FILE, or its finished name once all have signed]")
 @click.option("--yes", is_flag=True, help="Agree beforehand to what will be shown.")
 @unlocking
@@ -43,6 +49,7 @@ def add(
     file: Path,
     key: str,
     trusts: tuple[Path, ...],
+    licence: Path | None,
     out: Path | None,
     yes: bool,
     unlock: Unlock,
@@ -63,7 +70,7 @@ def add(
             _print(paper, err=as_json)
         return yes or _confirmed()
 
-    signed = add_to(file, key, out=out, home=desk.home, trusts=trusts, unlock=unlock, agree=agree)
+    signed = add_to(file, key, out=out, home=desk.home, trusts=trusts, licence=licence, unlock=unlock, agree=agree)
     if as_json:
         print_json(_as_dict(signed.paper) | {"signed_with": signed.key, "file": str(signed.file)})
         return
@@ -74,16 +81,17 @@ def add(
 @sign.command()
 @click.argument("file", type=FILE)
 @TRUST
+@LICENCE
 @reporting
 @click.pass_obj
-def status(desk: Desk, *, file: Path, trusts: tuple[Path, ...], as_json: bool) -> None:
+def status(desk: Desk, *, file: Path, trusts: tuple[Path, ...], licence: Path | None, as_json: bool) -> None:
     """Show who has signed FILE, and how many are missing for which role.
 
     \b
     Example:
       ao-vendor sign status licence.unfinished.json --trust trust.json --trust trust-2.json
     """
-    paper = status_of(file, home=desk.home, trusts=trusts)
+    paper = status_of(file, home=desk.home, trusts=trusts, licence=licence)
     if as_json:
         print_json(_as_dict(paper))
         return
@@ -122,8 +130,12 @@ def _print_quorums(paper: Paper) -> None:
         click.echo("Who is missing cannot be said without the vendor's trust documents (--trust).")
     for quorum in paper.quorums:
         missing = f"{quorum.missing} more needed" if quorum.missing else "complete"
-        signed = f"{len(quorum.signed)} of {quorum.threshold}"
-        click.echo(f"Role {quorum.role}, trust version {quorum.version}: {signed} have signed, {missing}.")
+        of = "".join(f", {still} of them by {algorithm}" for algorithm, still in sorted(quorum.missing_of.items()))
+        click.echo(f"Role {quorum.role}, {quorum.asked_by}: {progress(quorum)}, {missing}{of}.")
+    if paper.described.kind == "config" and any(each.licence is None and each.missing for each in paper.quorums):
+        click.echo(
+            "Where the site's licence hands configs to the customer's officers, name it to count them: --licence."
+        )
 
 
 def _as_dict(paper: Paper) -> dict[str, Any]:
@@ -144,6 +156,7 @@ def quorum_as_dict(quorum: Quorum) -> dict[str, Any]:
     return {
         "role": quorum.role,
         "trust": quorum.version,
+        "licence": quorum.licence,
         "threshold": quorum.threshold,
         "signed": list(quorum.signed),
         "waiting": list(quorum.waiting),

@@ -15,6 +15,8 @@ from typing import Final, TypeVar
 from licensing.algorithms import PublicKey, digest
 from licensing.envelope import Envelope, Signer, parse, sign, signed_by, to_clear, to_json, with_signature
 from licensing.errors import SignatureRefused
+from licensing.licence import Licence
+from licensing.shown import shown
 from licensing.trust import RoleName, Trust
 from licensing.vendor.errors import KeyUnfit
 
@@ -25,7 +27,8 @@ AnyPath = TypeVar("AnyPath", bound=PurePath)
 
 @dataclass(frozen=True, slots=True)
 class Quorum:
-    """How far the signatures on a document go towards what a version of the trust asks of a role.
+    """How far the signatures on a document go towards what a version of the trust asks of a role, or what `licence`
+    asks of the officers whom it hands configs to.
 
     `missing_of` counts, by algorithm, what the role demands of each besides its threshold.
     """
@@ -36,6 +39,7 @@ class Quorum:
     signed: tuple[str, ...]
     waiting: tuple[str, ...]
     missing_of: Mapping[str, int]
+    licence: str | None = None
 
     @property
     def missing(self) -> int:
@@ -45,6 +49,11 @@ class Quorum:
     @property
     def complete(self) -> bool:
         return self.missing == 0
+
+    @property
+    def asked_by(self) -> str:
+        """Whose count this is: "trust version 2", or "licence L-7" where that delegates configs."""
+        return f"licence {shown(self.licence)}" if self.licence is not None else f"trust version {self.version}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +92,23 @@ def count(envelope: Envelope, trust: Trust, role: RoleName) -> Quorum:
         tuple(key.keyid for key in keys if key not in signed),
         {algorithm: still for algorithm, still in owed.items() if still > 0},
     )
+
+
+def count_delegated(envelope: Envelope, licence: Licence, trust: Trust) -> Quorum:
+    """How far a config has come with the customer's officers, as a site with this licence counts them.
+
+    Raises SignatureRefused for a licence that delegates nothing.
+    """
+    delegation = licence.config_delegation
+    if delegation is None:
+        raise SignatureRefused(
+            f"Licence {licence.licence} hands configs to nobody; the vendor's role config signs them.",
+            remedy="Leave --licence out.",
+        )
+    keys = [record.key for record in delegation.keys if record.key.keyid not in trust.revoked.keys]
+    signed = tuple(key.keyid for key in keys if signed_by(envelope, key))
+    waiting = tuple(key.keyid for key in keys if key.keyid not in signed)
+    return Quorum("config", trust.serial, delegation.threshold, signed, waiting, {}, licence.licence)
 
 
 def sign_together(
@@ -131,10 +157,15 @@ def sentence(quorums: Collection[Quorum]) -> str:
     return "; ".join(_still(each) for each in quorums if not each.complete)
 
 
+def progress(quorum: Quorum) -> str:
+    """How many have signed of how many, for a person; more than are needed are told apart."""
+    signed, needed = len(quorum.signed), quorum.threshold
+    if signed <= needed:
+        return f"{signed} of {needed} have signed"
+    return f"{needed} of {needed} have signed, and {signed - needed} besides"
+
+
 def _still(quorum: Quorum) -> str:
     of = ", ".join(f"{still} by {algorithm}" for algorithm, still in sorted(quorum.missing_of.items()))
     among = f", among them {of}" if of else ""
-    return (
-        f"{quorum.missing} more of role {quorum.role} as trust version {quorum.version} has it "
-        f"({len(quorum.signed)} of {quorum.threshold} have signed{among})"
-    )
+    return f"{quorum.missing} more of role {quorum.role} as {quorum.asked_by} has it ({progress(quorum)}{among})"

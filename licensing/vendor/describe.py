@@ -15,7 +15,7 @@ from typing import Any, Final
 from licensing.algorithms import digest
 from licensing.config_header import header_of
 from licensing.document import PAYLOAD_TYPES, Body, format_time
-from licensing.envelope import Envelope, VerifiedBody
+from licensing.envelope import Envelope, VerifiedBody, a_kind
 from licensing.errors import Malformed, WrongKind
 from licensing.licence import Licence
 from licensing.receipt import Receipt
@@ -57,7 +57,7 @@ def describe(envelope: Envelope) -> Described:
     kind = next((kind for kind in SIGNED_BY if PAYLOAD_TYPES[kind] == envelope.payload_type), None)
     if kind is None:
         raise WrongKind(
-            f"The document is a {shown(envelope.payload_type)!r}, which no person signs.",
+            f"The document is {a_kind(envelope.payload_type)}, which no person signs.",
             remedy=f"Give one of these: {', '.join(SIGNED_BY)}.",
         )
     body = VerifiedBody(envelope.payload_type, envelope.body, ())

@@ -37,6 +37,7 @@ from licensing.vendor.reconcile import reconcile
 from licensing.vendor.sign import sign_config, with_head
 from licensing.vendor.unlock import Unlock
 from media.errors import AlreadyThere
+from media.naming import naming
 from media.reader import LIMITS, read_document
 from media.writer import write_document
 
@@ -74,7 +75,8 @@ def issue_licence(
 ) -> Delivered:
     """Issues the next licence of the site whose request this is, and enrols the site where it is new."""
     document = read_document(request_file, limit=LIMITS["site-request"])
-    request = open_site_request(document)
+    with naming(request_file):
+        request = open_site_request(document)
     site, epoch = request.claims.site, request.claims.epoch
     trust = home.trust().claims
     issue.require_delegable(terms, trust)

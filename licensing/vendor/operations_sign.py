@@ -12,21 +12,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from licensing.algorithms import PublicKey
 from licensing.document import Verified
-from licensing.envelope import Envelope, parse, to_clear, to_json
-from licensing.errors import SerialConflict
+from licensing.envelope import Envelope, parse, signed_by, to_clear, to_json
+from licensing.errors import SerialConflict, WrongKind
+from licensing.licence import Licence, open_licence
 from licensing.shown import shown
-from licensing.trust import Trust, advance, pin
-from licensing.vendor.countersign import Quorum, add_signature, count, finished_name, usable
+from licensing.trust import RoleName, Trust, advance, pin
+from licensing.vendor.countersign import Quorum, add_signature, count, count_delegated, finished_name, usable
 from licensing.vendor.describe import SIGNED_BY, Described, describe, difference
 from licensing.vendor.errors import HomeMissing, KeyMissing, KeyUnfit, NotAgreed
 from licensing.vendor.home import Home
-from licensing.vendor.key_files import AnyKey, open_key
+from licensing.vendor.key_files import open_key, read_key_file
+from licensing.vendor.operations import require_free
 from licensing.vendor.operations_trust import quorums_of
 from licensing.vendor.signers import held
 from licensing.vendor.token_key import SCHEME
 from licensing.vendor.unlock import Unlock
 from media.errors import TooLarge
+from media.naming import naming
 from media.reader import LIMITS, read_document
 from media.writer import write_document
 
@@ -67,23 +71,33 @@ def add_to(
     out: Path | None,
     home: Home,
     trusts: Sequence[Path],
+    licence: Path | None = None,
     unlock: Unlock,
     agree: Callable[[Paper], bool],
 ) -> SignedPaper:
     """Adds a signature, once `agree` was shown the document and says yes.
 
-    Raises NotAgreed, KeyUnfit, WrongKind, Malformed, and what opening the key refuses.
+    Whatever can be refused without the private key is refused before anybody is asked. `licence` is one that hands
+    configs to a customer's officers. Raises NotAgreed, KeyUnfit, WrongKind, Malformed, and what the key refuses.
     """
     data = read_document(file, limit=LARGEST)
     chain = known_trusts(home, trusts)
-    paper = lay_out(parse(data), chain)
-    require_no_fork(paper.described, chain)
+    held_licence = known_licence(licence, chain)
+    with naming(file):
+        paper = lay_out(parse(data), chain, held_licence)
+        require_no_fork(paper.described, chain)
+    named = find(key_name, home, paper.described)
+    if isinstance(named, Path):
+        file_of_key = read_key_file(named)
+        require_fit(file_of_key.public_key, file_of_key.role, paper, chain, held_licence)
+    if out is not None and out != file:
+        require_free(out)
     if not agree(paper):
         raise NotAgreed("Nothing was signed.", where=shown(str(file)))
-    key = open_key(find(key_name, home, paper.described), unlock)
-    require_fit(key, paper.described, chain)
+    key = open_key(named, unlock)
+    require_fit(key.public_key, key.role, paper, chain, held_licence)
     envelope = add_signature(paper.envelope, key)
-    signed = lay_out(envelope, chain)
+    signed = lay_out(envelope, chain, held_licence)
     document = to_json(envelope) if data[:1] == b"{" else to_clear(envelope)
     limit = LIMITS[paper.described.kind]
     if len(document) > limit:
@@ -93,20 +107,29 @@ def add_to(
     return SignedPaper(signed, key.public_key.keyid, target)
 
 
-def status_of(file: Path, *, home: Home, trusts: Sequence[Path]) -> Paper:
-    """The document and how its signatures stand."""
+def status_of(file: Path, *, home: Home, trusts: Sequence[Path], licence: Path | None = None) -> Paper:
+    """The document and how its signatures stand; a config's under `licence`, where that delegates configs."""
     chain = known_trusts(home, trusts)
     if not chain:
         raise HomeMissing(
             "Without a trust document nobody can say who must sign.",
             remedy="Give --trust FILE for each version from the first on, or name the vendor's home.",
         )
-    return lay_out(parse(read_document(file, limit=LARGEST)), chain)
+    data = read_document(file, limit=LARGEST)
+    held_licence = known_licence(licence, chain)
+    with naming(file):
+        return lay_out(parse(data), chain, held_licence)
 
 
-def lay_out(envelope: Envelope, chain: Chain) -> Paper:
-    """A document, described and counted under the trust that is known."""
+def lay_out(envelope: Envelope, chain: Chain, licence: Licence | None = None) -> Paper:
+    """A document, described and counted under the trust that is known, or by the officers whom a licence names."""
     described = describe(envelope)
+    if licence is not None:
+        if described.kind != "config":
+            raise WrongKind(
+                f"A licence says who signs configs; this is a {described.kind}.", remedy="Leave --licence out."
+            )
+        return Paper(envelope, described, None, (count_delegated(envelope, licence, chain[-1].claims),))
     if described.trust is None:
         quorums = (count(envelope, chain[-1].claims, described.role),) if chain else ()
         return Paper(envelope, described, None, quorums)
@@ -139,14 +162,31 @@ def known_trusts(home: Home, files: Sequence[Path]) -> Chain:
     chain: list[Verified[Trust]] = []
     for file in files:
         data = read_document(file, limit=LIMITS["trust"])
-        chain.append(advance(chain[-1].claims, data) if chain else pin(data))
+        with naming(file):
+            chain.append(advance(chain[-1].claims, data) if chain else pin(data))
     return tuple(chain)
+
+
+def known_licence(file: Path | None, chain: Chain) -> Licence | None:
+    """The licence that was named, as genuine under the trust that is known. Raises HomeMissing where none is."""
+    if file is None:
+        return None
+    if not chain:
+        raise HomeMissing(
+            "Without a trust document nobody can say whether the licence is genuine.",
+            remedy="Give --trust FILE for each version from the first on, or name the vendor's home.",
+        )
+    data = read_document(file, limit=LIMITS["licence"])
+    with naming(file):
+        return open_licence(data, chain[-1].claims).claims
 
 
 def find(name: str, home: Home, described: Described) -> str | Path:
     """What was named: a token's URI, a file, or a key of the home by its label. Raises KeyMissing."""
-    if name.startswith(SCHEME) or Path(name).is_file():
+    if name.startswith(SCHEME):
         return name
+    if Path(name).is_file():
+        return Path(name)
     if home.keys.is_dir():
         named = [
             each
@@ -161,20 +201,27 @@ def find(name: str, home: Home, described: Described) -> str | Path:
     )
 
 
-def require_fit(key: AnyKey, described: Described, chain: Chain) -> None:
-    """Raises KeyUnfit for a key of another role, or one that the trust that is known does not name for this one."""
-    keyid = key.public_key.keyid
-    if key.role not in (None, described.role):
+def require_fit(key: PublicKey, role: RoleName | None, paper: Paper, chain: Chain, licence: Licence | None) -> None:
+    """Raises KeyUnfit for a key of another `role`, one that those who decide do not name, or one that has signed."""
+    described, keyid = paper.described, key.keyid
+    if role not in (None, described.role):
         raise KeyUnfit(
-            f"Key {keyid[:12]} was made for role {key.role}; a {described.kind} is signed by role {described.role}."
+            f"Key {keyid[:12]} was made for role {role}; a {described.kind} is signed by role {described.role}."
         )
+    if signed_by(paper.envelope, key):
+        raise KeyUnfit(
+            f"Key {keyid[:12]} has signed this document already; two signatures of one key are one.",
+            remedy="Have another person sign it, with a key of their own.",
+        )
+    if licence is not None and all(keyid not in (*each.signed, *each.waiting) for each in paper.quorums):
+        raise KeyUnfit(f"Key {keyid[:12]} is not one of the officers whom licence {licence.licence} names.")
     if described.kind == "config" or not chain:
         return  # A config may be in the hands of a customer's officers, whom no trust document names.
     asked = [chain[-1].claims]
     if described.trust is not None:
         before = _before(described, chain)
         asked = [described.trust, *([before] if before else [])]
-    if not any(key.public_key in usable(trust, described.role) for trust in asked):
+    if not any(key in usable(trust, described.role) for trust in asked):
         raise KeyUnfit(f"Key {keyid[:12]} is not one that the trust names for role {described.role}.")
 
 

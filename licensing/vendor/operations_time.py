@@ -19,6 +19,7 @@ from licensing.vendor.home import Home
 from licensing.vendor.memory import Enrolment, Issued
 from licensing.vendor.operations import Delivered, deliver, require_free
 from licensing.vendor.unlock import Unlock
+from media.naming import naming
 from media.reader import LIMITS, read_document
 
 
@@ -26,7 +27,9 @@ def issue_time_token(
     home: Home, request_file: Path, out: Path, *, at: datetime | None, unlock: Unlock, now: datetime
 ) -> Delivered:
     """A token for the site whose request this is, saying that it is `at` (None: now)."""
-    request = open_site_request(read_document(request_file, limit=LIMITS["site-request"]))
+    document = read_document(request_file, limit=LIMITS["site-request"])
+    with naming(request_file):
+        request = open_site_request(document)
     asked = request.claims
     order = digest(canonical({"request": request.digest, "at": None if at is None else format_time(at)}))
     if asked.challenge is None:

@@ -7,6 +7,7 @@ Anything else that leaves a function here is a finding.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import functools
 import re
@@ -276,3 +277,12 @@ TARGETS: Mapping[str, Target] = {
 
 assert {*KINDS, "config", "release"} == set(PAYLOAD_TYPES), "every kind of document has a target, or is read by none"
 assert all(target.limit <= LIMITS["licence"] for target in TARGETS.values())
+
+CORPUS = Path(__file__).parent / "corpus"
+"""What earlier runs learnt: a file a target, an input a line, as base64. Written by `python -m tests.fuzz --keep`."""
+
+
+def kept(name: str) -> list[bytes]:
+    """The inputs that are kept of a target."""
+    file = CORPUS / f"{name}.txt"
+    return [base64.b64decode(line) for line in file.read_text("ascii").splitlines()] if file.is_file() else []

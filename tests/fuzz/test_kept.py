@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.targets import TARGETS
+from tests.fuzz.targets import TARGETS, kept
 
 CRASHERS = Path(__file__).parent / "crashers"
 FOUND = sorted(file for file in CRASHERS.iterdir() if file.name != "README.md")
@@ -19,6 +19,14 @@ def test_the_seeds_are_read_or_refused(name: str) -> None:
     for seed in TARGETS[name].seeds():
         assert len(seed) <= TARGETS[name].limit
         TARGETS[name].run(seed)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_what_was_learnt_is_kept_and_read_or_refused(name: str) -> None:
+    inputs = kept(name)
+    assert inputs
+    for data in inputs:
+        TARGETS[name].run(data)
 
 
 @pytest.mark.parametrize("file", FOUND, ids=lambda file: file.name)

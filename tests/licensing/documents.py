@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from licensing.algorithms import ED25519, PublicKey
 from licensing.document import PAYLOAD_TYPES
-from licensing.envelope import Envelope, Signature, sign, to_clear, to_json
+from licensing.envelope import Envelope, Signature, Signer, sign, to_clear, to_json
 from licensing.strict_json import canonical
 from licensing.trust import Trust
 
@@ -181,18 +181,18 @@ CONFIG_TEXT = (
 )
 
 
-def envelope_of(kind: str, members: Mapping[str, Any] | bytes, *signers: Key) -> Envelope:
+def envelope_of(kind: str, members: Mapping[str, Any] | bytes, *signers: Signer) -> Envelope:
     """These claims (or exactly these bytes) signed as that kind, whatever they say."""
     body = members if isinstance(members, bytes) else canonical(members)
     return sign(PAYLOAD_TYPES[kind], body, signers)
 
 
-def signed(kind: str, members: Mapping[str, Any] | bytes, *signers: Key) -> bytes:
+def signed(kind: str, members: Mapping[str, Any] | bytes, *signers: Signer) -> bytes:
     """The same in the JSON form, as it lies on a medium."""
     return to_json(envelope_of(kind, members, *signers))
 
 
-def clear_signed(body: bytes, *signers: Key, payload_type: str = PAYLOAD_TYPES["config"]) -> bytes:
+def clear_signed(body: bytes, *signers: Signer, payload_type: str = PAYLOAD_TYPES["config"]) -> bytes:
     return to_clear(sign(payload_type, body, signers))
 
 

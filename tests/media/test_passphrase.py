@@ -98,13 +98,25 @@ def test_a_person_is_asked_where_nothing_else_was_named(tmp_path: Path, pipe: tu
 
     def ask(question: str) -> str:
         questions.append(question)
-        return "typed"
+        return "typed by a person"
 
     assert taken_from(private(tmp_path / "p", b"filed"), None, ask).reveal() == b"filed"
     assert taken_from(None, pipe[0], ask).reveal() == b"piped"
     assert questions == []
-    assert taken_from(None, None, ask, confirm=True, question="Yours").reveal() == b"typed"
+    assert taken_from(None, None, ask, confirm=True, question="Yours").reveal() == b"typed by a person"
     assert questions == ["Yours", "The same once more"]
+
+
+@pytest.mark.parametrize("short", ["x", "elevenchars", "\u00fc" * 11])
+def test_a_new_passphrase_is_not_short_wherever_it_comes_from(tmp_path: Path, short: str) -> None:
+    """Counted in characters. One that is in use already is whatever it is."""
+    file = private(tmp_path / "p", short.encode())
+    for given, ask in ((file, str), (None, lambda _: short)):
+        with pytest.raises(PassphraseRefused, match="at least 12 characters"):
+            taken_from(given, None, ask, confirm=True)
+    assert taken_from(file, None, str).reveal() == short.encode()
+    longer = short + "x" * 11
+    assert taken_from(None, None, lambda _: longer, confirm=True).reveal() == longer.encode()
 
 
 def test_it_never_shows_itself() -> None:

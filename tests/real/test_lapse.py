@@ -158,7 +158,7 @@ def test_a_model_that_the_licence_no_longer_covers(vendor: Vendor, tmp_path_fact
     key = site.key()
     with site.serving() as gateway:
         assert ask(gateway, key, model="gpt-demo").status == 200
-        site.ao("licence", "import", str(narrow))
+        site.ao("licence", "import", str(narrow), "--yes")
         refused = ask(gateway, key, model="gpt-demo")
         assert (refused.status, refused.code) == (403, "model_not_licensed")
         assert refused.body["error"]["param"] == "model"

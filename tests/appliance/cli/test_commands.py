@@ -155,6 +155,11 @@ def test_a_revocation_is_asked_about(state: Path) -> None:
     assert ao("keys", "create", "--name", "x", "--expires", "2020-01-01", state=state).code == 71
 
 
+def test_nobody_is_asked_about_a_key_that_is_not_there(state: Path) -> None:
+    said = ao("keys", "revoke", "key_nobody", state=state, typed="y\n")
+    assert (said.code, said.out) == (70, "")
+
+
 def test_usage_is_shown_sealed_and_exported(state: Path, stick: Path) -> None:
     uses = data(ao("usage", "show", "--json", state=state))["uses"]
     assert [(use["team"], use["requests"]) for use in uses] == [("ward-3", 1)]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from datetime import timedelta
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,14 @@ from appliance.operations.licence import import_licence, standing
 from appliance.operations.site import request_document
 from appliance.state import standing as standing_module
 from appliance.state.hardware import hardware_digests, read_hardware
-from appliance.state.site import Site
+from appliance.state.site import Site, open_site
 from licensing.binding import fact_digest
+from licensing.licence import open_licence
 from licensing.site_request import open_site_request
 from licensing.standing import Rung
+from tests.appliance.cli.commands import ao
 from tests.appliance.operations.test_life_papers import refused
-from tests.appliance.papers import NOW, SITE, licence_bytes
+from tests.appliance.papers import NOW, SITE, licence_bytes, trust_bytes
 from tests.appliance.sites import make_site, on_stick, put_licence
 
 FACTS = ("board_serial", "disk_serial", "dmi_uuid", "mac", "machine_id")
@@ -90,6 +93,18 @@ def test_the_facts_of_a_host(tmp_path: Path) -> None:
     assert tuple(sorted(found)) == FACTS
     assert found["mac"] == {"a4:bf:01:3e:77:10", "a4:bf:01:3e:77:11"}
     assert found["disk_serial"] == {"s4emnf0m812345"}
+
+
+def test_the_generation_of_a_virtual_machine_is_noted_where_it_is_shown(tmp_path: Path) -> None:
+    page = tmp_path / "sys/firmware/qemu_fw_cfg/by_name/etc/vmgenid_guid"
+    page.mkdir(parents=True)
+    (page / "name").write_text("etc/vmgenid_guid\n")
+    (page / "size").write_text("4096\n")
+    identity = bytes(range(1, 17))
+    (page / "raw").write_bytes(bytes(40) + identity + bytes(4040))
+    assert read_hardware(tmp_path) == {"vmgenid": frozenset({identity.hex()})}, "and not what every guest has"
+    (page / "raw").write_bytes(bytes(4096))
+    assert read_hardware(tmp_path) == {}, "a hypervisor that says nothing"
 
 
 def test_a_host_that_shows_nothing_has_no_facts(tmp_path: Path) -> None:
@@ -249,6 +264,33 @@ def test_a_state_deleted_and_made_anew_is_another_epoch(site: Site, tmp_path: Pa
     put_licence(anew, now=NOW + timedelta(hours=1))
     assert standing(anew, NOW + timedelta(hours=1)).rung is Rung.VALID
     anew.close()
+
+
+def test_with_a_state_made_anew_a_request_lies_ready_and_status_says_where(tmp_path: Path) -> None:
+    """Deleted and made anew by the commands themselves; the old licence is put back as an operator would."""
+    trust = tmp_path / "trust.json"
+    trust.write_bytes(trust_bytes())
+    words = ("init", "--site", SITE, "--name", "Harbour Hospital", "--trust", str(trust))
+    made = ao(*words, state=tmp_path / "state")
+    ready = tmp_path / "state" / "out" / "site-request.signed.json"
+    assert made.code == 0
+    assert str(ready) in made.out
+    asked = open_site_request(ready.read_bytes()).claims
+    with closing(open_site(tmp_path / "state")) as site:
+        assert (asked.epoch, asked.key.key, asked.challenge) == (site.epoch, site.key.public_key, site.challenge)
+        today = datetime.now(UTC).replace(microsecond=0)
+        old = licence_bytes(key=site.key.public_key.keyid, epoch=site.epoch - 1, now=today)
+        missing = ao("status", state=site.folder)
+        assert (missing.code, str(ready) in missing.out) == (20, True)
+        verified = open_licence(old, site.trust())
+        site.accept(verified, old, slot="licence", now=today)
+        said = ao("status", state=site.folder)
+    assert said.code == 26
+    assert "wrong_epoch" in said.out
+    assert f"A request lies ready: {ready}" in said.out
+    onto = tmp_path / "usb.json"
+    assert ao("site", "request", "--out", str(onto), state=tmp_path / "state").code == 0
+    assert onto.read_bytes() == ready.read_bytes(), "the one that lies ready is as fresh"
 
 
 def test_each_request_has_a_serial_of_its_own(site: Site) -> None:

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from appliance.config.features import FEATURE_OF_PROVIDER, RESERVED
 from appliance.config.open import DELEGATED_ROLE, VENDOR_ROLE
 from appliance.errors import ConfigRefused
 from appliance.operations.config import activate_config, config_in_force, examine_config
 from appliance.operations.licence import consequences, standing, verify_licence
 from appliance.state.site import Site
 from licensing.document import format_time
+from licensing.edition import FEATURES
 from licensing.ratchet import Arrival
 from licensing.standing import Rung
 from tests.appliance.cli.commands import ao
@@ -174,6 +176,36 @@ def test_what_the_edition_lacks_is_refused_with_line_key_and_edition(
     assert refusal_of(site) is None
 
 
+@pytest.mark.parametrize("section", RESERVED)
+def test_a_section_of_a_later_release_is_refused_by_edition_first_and_honestly_then(site: Site, section: str) -> None:
+    """Not as a misspelling: with the feature and who has it, and where one has it, that this release does not do it."""
+    text = DEMO_MODELS + f"{section}:\n  enabled: yes\n"
+    title = FEATURES[RESERVED[section]].title
+    put_licence(site, serial=2, edition="business", add_ons=["demo"])
+    with refused(site, "config_refused") as caught:
+        bring_config(site, 2, *VENDOR, text=text)
+    assert caught.value.where == f"line 10, {section}"
+    assert title in caught.value.message
+    assert f"the edition Enterprise or the add-on {RESERVED[section]!r}" in caught.value.message
+    put_licence(site, serial=3, edition="enterprise", add_ons=["demo"])
+    with refused(site, "feature_not_in_release") as caught:
+        bring_config(site, 2, *VENDOR, text=text)
+    assert caught.value.where == f"line 10, {section}"
+    assert f"{title}, and this release does not do that yet" in caught.value.message
+
+
+def test_every_feature_is_asked_for_by_something_that_a_config_can_say() -> None:
+    """No gate without a door: a feature of the tier table that no config could ask for would be gated in words only."""
+    asked = {*FEATURE_OF_PROVIDER.values(), "byok", *RESERVED.values(), "custom_routing"}
+    assert asked == set(FEATURES)
+
+
+def test_a_section_that_nobody_has_is_a_misspelling(site: Site) -> None:
+    with refused(site, "config_refused") as caught:
+        bring_config(site, 2, *VENDOR, text=DEMO_MODELS + "smal: {}\n")
+    assert "no such setting" in caught.value.message
+
+
 def test_nothing_is_switched_off_silently(site: Site) -> None:
     """Of two models one is not covered: neither comes in."""
     put_licence(site, serial=2, edition="pro", add_ons=["demo"])
@@ -234,6 +266,30 @@ def test_a_licence_under_which_the_config_in_force_has_no_signer_is_told(
     put_licence(delegated, serial=3, **changes)
     assert refusal_of(delegated) == "config_unusable", "every model stops"
     assert any("config" in each and "in force" in each for each in told), told
+
+
+def test_an_import_that_takes_something_away_asks(site: Site) -> None:
+    file = str(licence_file(site, caps={"rpm": 5}, models=["talk-*"]))
+    before = tables(site)
+    for typed, options in (("n\n", ()), ("", ()), ("", ("--json",))):
+        said = ao("licence", "import", file, *options, state=site.folder, typed=typed)
+        assert (said.code, said.fault) == (1, None)
+        assert "Model 'chat' would be refused" in said.out
+        assert tables(site) == before
+    agreed = ao("licence", "import", file, state=site.folder, typed="y\n")
+    assert agreed.code == 0
+    assert "is in force" in agreed.out
+
+
+def test_yes_says_yes_beforehand_and_is_still_told(site: Site) -> None:
+    file = str(licence_file(site, caps={"rpm": 5}))
+    said = ao("licence", "import", file, "--yes", state=site.folder)
+    assert said.code == 0
+    assert "  - The cap would fall from unlimited to 5 requests a minute." in said.out.splitlines()
+
+
+def test_an_import_that_takes_nothing_away_does_not_ask(site: Site) -> None:
+    assert ao("licence", "import", str(licence_file(site)), state=site.folder).code == 0
 
 
 def test_the_plan_on_the_command_line_changes_nothing(site: Site) -> None:

@@ -14,7 +14,7 @@ from appliance.ledger.seal import last_sealed, sealed_files
 from appliance.operations.licence import import_licence, standing
 from appliance.operations.site import initialise, request_document
 from appliance.operations.status import status
-from appliance.operations.time import import_time_token
+from appliance.operations.time import Repaired, import_time_token
 from appliance.operations.usage import export_usage, held_back, import_receipt, read_usage_file, seal_due, seal_now
 from appliance.state.site import CHALLENGE_BYTES, ENTROPY_BYTES, Site, create_site, open_site
 from licensing.clock import BOOT_ALLOWANCE, Step, TimeFloor
@@ -23,6 +23,7 @@ from licensing.errors import Refusal
 from licensing.site_request import open_site_request
 from licensing.standing import Rung
 from licensing.version import BUILD_TIME
+from tests.appliance.cli.commands import ao
 from tests.appliance.entries import entry, record
 from tests.appliance.operations.test_life_papers import (
     follow,
@@ -48,7 +49,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
     made.close()
 
 
-def bring_token(site: Site, data: bytes, *, now: datetime = NOW, fresh: str = "fresh") -> TimeFloor:
+def bring_token(site: Site, data: bytes, *, now: datetime = NOW, fresh: str = "fresh") -> Repaired:
     return import_time_token(site, on_stick(site, "time.json", data), now=now, entropy=entropy(fresh, CHALLENGE_BYTES))
 
 
@@ -63,7 +64,7 @@ def poisoned(site: Site) -> Site:
 
 
 def test_a_token_repairs_a_poisoned_floor(poisoned: Site) -> None:
-    assert bring_token(poisoned, token_bytes(poisoned)).at == NOW
+    assert bring_token(poisoned, token_bytes(poisoned)).floor.at == NOW
     assert poisoned.time_floor() == TimeFloor(NOW, "a time token")
     assert refusal_of(poisoned) is None
 
@@ -158,8 +159,37 @@ def test_poison_comes_in_with_a_paper_dated_far_ahead_and_goes_with_a_token(site
     put_licence(site, serial=2, issued_at=format_time(POISON))
     assert refusal_of(site) == "clock_untrusted"
     assert "licence document with serial 2" in standing(site, NOW).sentence
-    bring_token(site, token_bytes(site))
+    done = bring_token(site, token_bytes(site))
+    assert [(each.slot, each.serial, each.issued_at) for each in done.ahead] == [("licence", 2, POISON)], "named"
+    assert done.before.at == POISON
     assert refusal_of(site) is None
+
+
+def test_a_token_that_nothing_in_force_contradicts_warns_of_nothing(poisoned: Site) -> None:
+    assert bring_token(poisoned, token_bytes(poisoned)).ahead == ()
+
+
+def test_a_token_of_an_hour_before_the_papers_in_force_names_each_of_them(poisoned: Site) -> None:
+    """Lower than the vendor's own dates: it is believed, because either may be wrong, and a person is told."""
+    done = bring_token(poisoned, token_bytes(poisoned, at=NOW - timedelta(days=2)))
+    assert {each.slot for each in done.ahead} == {"licence", "config"}
+    assert all(each.issued_at > done.floor.at for each in done.ahead)
+
+
+def test_a_lowering_below_a_paper_in_force_is_told_on_the_command_line(poisoned: Site) -> None:
+    token = on_stick(poisoned, "early.json", token_bytes(poisoned, at=NOW - timedelta(days=2)))
+    said = ao("time", "import", str(token), state=poisoned.folder)
+    assert said.code == 0
+    assert "Warning: the licence in force, serial 1, is dated" in said.out
+    assert "date -u -s '2026-11-22 12:00:00'" in said.out
+
+
+def test_one_challenge_stands_in_every_request_until_a_token_has_answered_it(poisoned: Site) -> None:
+    """So a request that was carried twice, or first by somebody else, voids no token that is under way."""
+    first, second = (open_site_request(request_document(poisoned, NOW)).claims for _ in range(2))
+    assert first.challenge == second.challenge == poisoned.challenge
+    bring_token(poisoned, token_bytes(poisoned))
+    assert open_site_request(request_document(poisoned, NOW)).claims.challenge != first.challenge
 
 
 # -- a clock that is dead ----------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from appliance.operations.site import request_document
 from appliance.operations.usage import export_usage, seal_now
 from appliance.state.site import Site
 from licensing.document import PAYLOAD_TYPES, format_time
-from licensing.envelope import parse, sign, to_json
+from licensing.envelope import Envelope, parse, sign, to_json
 from licensing.strict_json import canonical
 from tests.appliance.cli.commands import Said, ao
 from tests.appliance.operations.test_life_papers import bring_config, delegation, follow, nothing_changes, token_bytes
@@ -129,7 +129,56 @@ def test_a_document_signed_by_somebody_else_is_not_to_be_believed(
     assert [each["keyid"] for each in told["signatures"]] == [None, None]
     lines = look(site, file, *more).out
     assert lines.startswith(f"{kind}: NOT to be believed\n")
-    assert lines.count("by a key that is not known here") == 2
+    assert lines.count(", which is not known here; by no key of this trust") == 2
+
+
+def findings(said: Said) -> list[str]:
+    return [each["finding"] for each in json.loads(said.out)["signatures"]]
+
+
+def test_changed_bytes_and_an_unknown_key_are_told_apart(site: Site) -> None:
+    """By what each signature claims and by whether it holds; that is said, and decides nothing."""
+    genuine = parse(KINDS["licence"].make(site))
+    licence_key, thief = key("licence-1").keyid[:16], key("thief").keyid[:16]
+
+    def told(envelope: Envelope) -> list[str]:
+        file = on_stick(site, "it", to_json(envelope))
+        return findings(without_site(site, file, "--json"))
+
+    assert told(genuine) == [f"by key {licence_key} (licence)"]
+    changed = replace(genuine, body=genuine.body.replace(b'"enterprise"', b'"business"'))
+    assert told(changed) == [
+        f"claims key {licence_key} (licence) and does not verify: the bytes were changed, or another key made it"
+    ]
+    stranger = sign(genuine.payload_type, genuine.body, keys("thief"))
+    assert told(stranger) == [f"claims key {thief}, which is not known here; by no key of this trust"]
+    nameless = replace(stranger, signatures=(replace(stranger.signatures[0], keyid=""),))
+    assert told(nameless) == ["by no key of this trust"]
+    mislabelled = replace(genuine, signatures=(replace(genuine.signatures[0], keyid="0" * 64),))
+    assert told(mislabelled) == [f"by key {licence_key} (licence)"], "whatever it claims"
+
+
+def test_an_officer_whom_the_licence_names_is_known(site: Site) -> None:
+    put_licence(site, serial=2, config_delegation=delegation("ward-1", "ward-2"))
+    file = on_stick(site, "c", config_bytes(signers=("ward-1", "ward-2")))
+    assert findings(with_site(site, file, "--json")) == [
+        f"by key {key(name).keyid[:16]} (config.delegated)" for name in ("ward-1", "ward-2")
+    ]
+
+
+def test_what_a_document_says_is_shown_whole(site: Site) -> None:
+    patterns = [f"model-{number:03}-*" for number in range(200)]
+    file = on_stick(site, "l", licence_bytes(key=site.key.public_key.keyid, epoch=site.epoch, models=patterns))
+    said = without_site(site, file).out
+    assert all(pattern in said for pattern in patterns)
+    assert "…" not in said
+
+
+def test_a_refused_file_is_named(site: Site) -> None:
+    file = on_stick(site, "theirs.json", signed("licence", b"{}", key("thief")))
+    for words in (("licence", "import"), ("licence", "verify"), ("config", "import"), ("receipt", "import")):
+        said = ao(*words, str(file), "--json", state=site.folder)
+        assert json.loads(said.out)["error"]["where"] == str(file), words
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -14,6 +14,7 @@ from appliance.ledger.seal import Sealed, sealed_files
 from appliance.operations.usage import acknowledged_seq, export_usage, import_receipt, read_usage_file, seal_now, uses
 from appliance.state.site import Site
 from appliance.state.standing import judge_site, reported_until
+from licensing.clock import TimeFloor
 from licensing.document import format_time
 from licensing.errors import SerialRefused, SignatureRefused, WrongAudience
 from licensing.ratchet import Arrival
@@ -62,6 +63,20 @@ def test_a_receipt_acknowledges_everything_up_to_its_file(site: Site) -> None:
     assert [each.path.name for each in export_usage(site, stick)] == [third.name]
     assert len(export_usage(site, stick, everything=True)) == 3
     assert first.seq == 1
+
+
+def test_a_receipt_is_a_witness_of_time(site: Site) -> None:
+    """The vendor dated it: no clock earlier than that is believed any more; its word on usage is older and raises
+    nothing."""
+    before = site.time_floor()
+    assert before.at < LATER
+    first, second, _ = sealed_files(site.database)
+    import_receipt(site, receipt(site, first, 1), LATER)
+    assert site.time_floor() == TimeFloor(LATER, "the receipt document with serial 1")
+    assert judge_site(site, site.trust(), LATER - timedelta(hours=2)).rung is Rung.CLOCK_UNTRUSTED
+    assert judge_site(site, site.trust(), LATER).rung is Rung.VALID
+    import_receipt(site, receipt(site, second, 2, issued_at=format_time(NOW)), LATER)
+    assert site.time_floor().at == LATER, "an older date lowers nothing"
 
 
 def test_the_same_receipt_again_is_no_news(site: Site) -> None:

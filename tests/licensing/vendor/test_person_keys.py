@@ -59,8 +59,10 @@ def test_a_new_passphrase_is_typed_twice(shell: Shell) -> None:
     arguments = ("key", "new", "--label", "alice", "--out", "alice.key", "--kdf", "interactive", "--json")
     refused = shell.run(*arguments, stdin="one\nother\n")
     assert (refused.exit_code, json.loads(refused.stdout)["error"]["code"]) == (94, "passphrase_refused")
+    short = shell.run(*arguments, stdin="eleven here\neleven here\n")
+    assert (short.exit_code, json.loads(short.stdout)["error"]["code"]) == (94, "passphrase_refused")
     assert not (shell.desk.folder / "alice.key").exists()
-    assert shell.run(*arguments, stdin="one\none\n").exit_code == 0
+    assert shell.run(*arguments, stdin="four words of hers\nfour words of hers\n").exit_code == 0
 
 
 def test_a_public_key_signs_nothing(shell: Shell) -> None:

@@ -109,12 +109,14 @@ def test_a_passphrase_can_come_through_a_descriptor(tmp_path: Path) -> None:
 
 def test_init_asks_twice_and_shows_the_digest_to_read_aloud(shell: Shell) -> None:
     shell.desk.home = type(shell.desk.home)(shell.desk.folder / "second")
-    result = shell.run("init", "--name", "Example Systems", "--root-keys", "2", stdin="words\nwords\n")
+    result = shell.run(
+        "init", "--name", "Example Systems", "--root-keys", "2", stdin="words for a test\nwords for a test\n"
+    )
     assert result.exit_code == 0, result.output
     digest = pin(shell.desk.home.trust_file.read_bytes()).digest
     assert digest in result.stdout
     assert " ".join(digest[7:][start : start + 4] for start in range(0, 64, 4)) in result.stdout
-    assert "words" not in result.output
+    assert "words for a test" not in result.output
 
 
 @pytest.mark.parametrize(
@@ -318,3 +320,13 @@ def test_every_refusal_of_the_desk_has_a_code_and_a_next_step_of_its_own() -> No
     assert all(each.default_remedy != Refusal.default_remedy for each in leaves)
     tree = errors.__doc__ or ""
     assert all(each.__name__ in tree for each in own)
+
+
+def test_what_was_issued_is_told_in_full(shell: Shell, site: SimulatedSite) -> None:
+    """What a person would read aloud, from the very bytes that leave."""
+    request = shell.desk.file("request", site.request())
+    terms = ("--customer", "Example Works", "--edition", "team", "--models", "gpt-*", "--days", "365", "--rpm", "77")
+    said = shell.run("licence", "issue", request, *terms, *shell.words, "--out", shell.desk.folder / "l.json")
+    assert said.exit_code == 0, said.output
+    for expected in ("Example Works", "plant-7", "team", "rpm 77", "gpt-*", "2027-04-01T12:00:00Z", "sha256:"):
+        assert expected in said.stdout
