@@ -19,6 +19,8 @@ model call is in gateway/errors.py.)
         ├── ConfigFrozen         63  the licence's rung allows no new config
         ├── OfficerKeyRefused    64  a key file that is no officer's
         ├── ConfigUnusable       65  the config in force can no longer be believed or read
+        ├── SealRefused          67  a sealed key that does not open at this site and place
+        ├── RollbackRefused      68  a config that cannot be gone back to
         ├── KeyUnknown           70  no API key of that id
         ├── KeyRefused           71  a key that cannot be made as asked
         ├── NothingToExport      80  no sealed usage matches
@@ -152,6 +154,19 @@ class ConfigUnusable(ApplianceError):
     exit_code = 65
     http_status = 503
     default_remedy = "Import a config that is signed by those who may sign now: ao config import FILE."
+
+
+class SealRefused(ApplianceError):
+    code = "seal_refused"
+    exit_code = 67
+    default_remedy = "Seal the key again for this site and entry (ao config seal), and have the config signed."
+
+
+class RollbackRefused(ApplianceError):
+    code = "rollback_refused"
+    exit_code = 68
+    http_status = 409
+    default_remedy = "See ao config history for what can be gone back to, or import a newer config."
 
 
 class KeyUnknown(ApplianceError):
