@@ -26,7 +26,7 @@ from appliance.gateway.endpoints import endpoints, no_such_path, with_v1
 from appliance.gateway.metrics import metrics
 from appliance.gateway.upstream import open_client
 from appliance.gateway.worker import Worker
-from appliance.host_process import boot_id, die_with_parent
+from appliance.host_process import boot_id, die_with_parent, keep_memory_to_oneself
 from appliance.ledger.journal import Journal
 from appliance.observe.worker_counts import WorkerCounts
 from appliance.settings import SETTINGS_VARIABLE, Settings
@@ -39,6 +39,7 @@ GARBAGE_AFTER = 20_000
 def build_app() -> ASGIApp:
     """The ASGI app of this worker process."""
     die_with_parent()
+    keep_memory_to_oneself()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     settings = Settings.model_validate_json(os.environ[SETTINGS_VARIABLE])
     holder: list[Worker] = []

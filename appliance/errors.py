@@ -20,6 +20,8 @@ model call is in gateway/errors.py.)
         ├── OfficerKeyRefused    64  a key file that is no officer's
         ├── ConfigUnusable       65  the config in force can no longer be believed or read
         ├── FeatureUnbuilt       66  a feature that the licence has and this release does not do
+        ├── SealRefused          67  a sealed key that does not open at this site and place
+        ├── RollbackRefused      68  a config that cannot be gone back to
         ├── KeyUnknown           70  no API key of that id
         ├── KeyRefused           71  a key that cannot be made as asked
         ├── NothingToExport      80  no sealed usage matches
@@ -159,6 +161,19 @@ class FeatureUnbuilt(ApplianceError):
     code = "feature_not_in_release"
     exit_code = 66
     default_remedy = "Take the section out of the config, or wait for a release whose notes name it."
+
+
+class SealRefused(ApplianceError):
+    code = "seal_refused"
+    exit_code = 67
+    default_remedy = "Seal the key again for this site and entry (ao config seal), and have the config signed."
+
+
+class RollbackRefused(ApplianceError):
+    code = "rollback_refused"
+    exit_code = 68
+    http_status = 409
+    default_remedy = "See ao config history for what can be gone back to, or import a newer config."
 
 
 class KeyUnknown(ApplianceError):

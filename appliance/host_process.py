@@ -6,11 +6,13 @@ import ctypes
 import os
 import pwd
 import re
+import resource
 import signal
 from collections.abc import Mapping
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
 _USER = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -28,6 +30,13 @@ def user_name(environment: Mapping[str, str]) -> str:
         name = f"uid {os.getuid()}"
     behalf = environment.get("SUDO_USER", "")
     return f"{name} for {behalf}" if name == "root" and _USER.fullmatch(behalf) else name
+
+
+def keep_memory_to_oneself() -> None:
+    """No core dump and no debugger of another user: this process holds keys and prompts in its memory."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl")
 
 
 def die_with_parent(how: signal.Signals = signal.SIGKILL) -> None:

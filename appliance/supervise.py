@@ -25,7 +25,7 @@ from types import FrameType
 from appliance.config.secrets import host_secrets
 from appliance.errors import GatewayFailed, PortTaken
 from appliance.gateway.snapshot import take_snapshot
-from appliance.host_process import boot_id
+from appliance.host_process import boot_id, keep_memory_to_oneself
 from appliance.ledger.store import prune, take_in
 from appliance.observe.books import Books, Seen
 from appliance.observe.exposition import Exposition
@@ -72,6 +72,7 @@ def serve(settings: Settings, *, on_ready: Callable[[Site, Standing], None]) -> 
 
     Raises the reason where the site may not serve, PortTaken, AlreadyServing, GatewayFailed.
     """
+    keep_memory_to_oneself()
     site = open_site(settings.state_dir)
     lock = ServingLock(settings.state_dir)
     stop = _Stop()

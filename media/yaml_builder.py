@@ -64,6 +64,7 @@ class Builder:
         self._limits = limits
         self._open: list[_Mapping | _List] = []
         self._positions: dict[NodePath, Position] = {}
+        self._spans: dict[NodePath, tuple[int, int]] = {}
         self._root: Value = None
         self._nodes = 0
         self._begun = False
@@ -71,7 +72,7 @@ class Builder:
     def document(self) -> Document:
         if not self._begun:
             raise YamlRefused("The document is empty.", where="line 1, column 1")
-        return Document(self._root, MappingProxyType(self._positions))
+        return Document(self._root, MappingProxyType(self._positions), MappingProxyType(self._spans))
 
     def take(self, event: yaml.Event) -> None:
         at = _at(event)
@@ -121,7 +122,9 @@ class Builder:
         if plain and not text and not self._open:
             raise YamlRefused("The document is empty.", where=str(at))
         if (mapping := self._mapping_without_key()) is None:
-            self._place(resolved(text, at) if plain else text, at)
+            path = self._place(resolved(text, at) if plain else text, at)
+            if event.start_mark is not None and event.end_mark is not None:
+                self._spans[path] = (event.start_mark.index, event.end_mark.index)
         else:
             self._key(mapping, text, plain, at)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from licensing.shown import shown
@@ -41,10 +41,14 @@ class Position:
 
 @dataclass(frozen=True)
 class Document:
-    """The value, and the place of every node by its path: for an entry of a mapping, the place of its key."""
+    """The value, and the place of every node by its path: for an entry of a mapping, the place of its key.
+
+    `spans`: where each scalar that is a value begins and ends in the text, in characters, its quotes included.
+    """
 
     value: Value
     positions: Mapping[NodePath, Position]
+    spans: Mapping[NodePath, tuple[int, int]] = field(default_factory=dict)
 
     def where(self, path: NodePath) -> str:
         """`path` for a person: "line 7, models[1].provider.name".

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
+from appliance.cli.config_history import add_history_to
 from appliance.cli.face import Face, Result, command
 from appliance.cli.passphrase import ask_passphrase, passphrase_options
 from appliance.config.plan import describe
 from appliance.officer.lay_out import Paper
-from appliance.operations.config import activate_config, config_in_force, examine_config
+from appliance.operations.config import activate_config, compare_config, config_in_force, examine_config
 from appliance.operations.officer import Signed, prepare_to_cosign, prepare_to_sign, sign_paper
 from licensing.document import format_time
 from licensing.ratchet import Arrival
@@ -24,6 +25,8 @@ def add_to(main: click.Group) -> None:
     @main.group("config")
     def group() -> None:
         """Models and how they are routed: one signed file."""
+
+    add_history_to(group)
 
     @command(group, "import", example="ao config import /media/usb/config.yaml.signed")
     @click.argument("file", type=click.Path(path_type=Path))
@@ -56,8 +59,8 @@ def add_to(main: click.Group) -> None:
     def diff(face: Face, *, file: Path) -> Result:
         """Show what a config would change, and change nothing."""
         with face.site() as site:
-            candidate = examine_config(site, file, face.secrets(), face.now)
-        return Result({"arrival": candidate.arrival.value, "plan": asdict(candidate.plan)}, candidate.plan.lines())
+            plan = compare_config(site, file, face.now)
+        return Result({"plan": asdict(plan)}, plan.lines())
 
     @command(group, "show", example="ao config show --text")
     @click.option("--text", is_flag=True, help="The signed text itself.")

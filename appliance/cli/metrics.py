@@ -9,7 +9,7 @@ from appliance.observe.exposition import read_metrics
 
 
 def add_to(main: click.Group) -> None:
-    @command(main, "metrics", example="ao metrics | grep ao_licence")
+    @command(main, "metrics", example="ao metrics --json")
     def metrics(face: Face) -> Result:
         """Show the running gateway's metrics, in Prometheus' text format."""
         text = read_metrics(face.settings.state_dir).decode()

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from appliance.config.handling_part import Handling, RollbackPart, SecretsPart, handling
 from appliance.config.media_part import MediaPart, MediaPolicy, media_policy
 from appliance.errors import ConfigRefused
 from licensing.config_header import HEADER_MEMBERS, ConfigHeader
@@ -48,6 +49,8 @@ class ModelPart(_Part):
 class ConfigPart(_Part):
     models: list[ModelPart] = Field(min_length=1, max_length=2000)
     media: MediaPart = MediaPart()
+    secrets: SecretsPart = SecretsPart()
+    rollback: RollbackPart = RollbackPart()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ class Config:
     issued_at: datetime
     deployments: tuple[Deployment, ...]
     media: MediaPolicy = field(default_factory=MediaPolicy)
+    handling: Handling = field(default_factory=Handling)
     reserved: tuple[str, ...] = ()
 
     @property
@@ -105,7 +109,15 @@ def read_config(
         raise _refused(document, exc) from exc
     known = {each.name: each for each in providers}
     deployments = tuple(_deployment(document, number, entry, known) for number, entry in enumerate(part.models))
-    return Config(header.serial, header.site, header.issued_at, deployments, media_policy(part.media), asked)
+    return Config(
+        header.serial,
+        header.site,
+        header.issued_at,
+        deployments,
+        media_policy(part.media),
+        handling(part.secrets, part.rollback),
+        asked,
+    )
 
 
 def _deployment(document: Document, number: int, entry: ModelPart, known: dict[str, ProviderNeeds]) -> Deployment:

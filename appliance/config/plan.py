@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from appliance.config.features import asked_features
 from appliance.config.model import Config, Deployment
+from appliance.config.sealed import is_clear, is_sealed
+from appliance.config.settings_diff import SettingChange, extras_of, settings_changed
+from media.yaml_document import Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +24,14 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
+    """`settings`: what changes beside the models. `features`: licensed features that are asked for anew."""
+
     serial_before: int | None
     serial_after: int
     changes: tuple[Change, ...]
+    settings: tuple[SettingChange, ...] = ()
+    features: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """The plan for a person, a line a fact, in the manner of a diff."""
@@ -34,13 +43,17 @@ class Plan:
             shown += [f"  + {number}. {route}" for number, route in enumerate(change.after, 1)]
             if change.before == change.after:
                 shown.append("  another key in the config")
-        return shown if self.changes else [*shown, "no model changes"]
+        if not self.changes:
+            shown.append("no model changes")
+        shown += [change.line() for change in self.settings]
+        shown += [f"asks for {feature}" for feature in self.features]
+        return [*shown, *(f"warning: {warning}" for warning in self.warnings)]
 
 
-def plan(before: Config | None, after: Config) -> Plan:
-    """The difference between the config in force and a new one."""
-    old = _routes(before.deployments if before else ())
-    new = _routes(after.deployments)
+def plan(before: Config | None, after: Config, texts: tuple[Value, Value] = (None, None)) -> Plan:
+    """The difference between the config in force and a new one. `texts` are their values as written."""
+    old = _routes(before, texts[0])
+    new = _routes(after, texts[1])
     old_keys, new_keys = (_keys(each.deployments if each else ()) for each in (before, after))
     changes = [
         Change(alias, "added" if alias not in old else "changed", old.get(alias, ()), routes)
@@ -48,7 +61,24 @@ def plan(before: Config | None, after: Config) -> Plan:
         if old.get(alias) != routes or old_keys.get(alias) != new_keys[alias]
     ]
     changes += [Change(alias, "removed", routes, ()) for alias, routes in old.items() if alias not in new]
-    return Plan(before.serial if before else None, after.serial, tuple(changes))
+    asked_before = {asked.title for asked in asked_features(before)} if before else set()
+    asked = dict.fromkeys(asked.title for asked in asked_features(after))
+    return Plan(
+        before.serial if before else None,
+        after.serial,
+        tuple(changes),
+        settings_changed(*texts),
+        tuple(title for title in asked if title not in asked_before),
+        clear_key_warnings(after),
+    )
+
+
+def clear_key_warnings(config: Config) -> tuple[str, ...]:
+    """A sentence where provider keys stand in the text for everybody who carries or signs it to read."""
+    clear = [each.alias for each in config.deployments if is_clear(each.api_key)]
+    if not clear:
+        return ()
+    return (f"the provider keys of {', '.join(dict.fromkeys(clear))} stand in clear in this config: ao config seal",)
 
 
 def describe(deployment: Deployment) -> str:
@@ -56,6 +86,8 @@ def describe(deployment: Deployment) -> str:
     place = f" at {deployment.api_base}" if deployment.api_base else ""
     if deployment.api_key is None:
         key = ""
+    elif is_sealed(deployment.api_key):
+        key = " with a sealed key"
     else:
         key = f" with key {deployment.api_key}" if deployment.api_key.startswith("${") else " with a key in the config"
     tags = f" [{', '.join(deployment.tags)}]" if deployment.tags else ""
@@ -70,8 +102,10 @@ def _keys(deployments: Iterable[Deployment]) -> dict[str, tuple[str | None, ...]
     return keys
 
 
-def _routes(deployments: Iterable[Deployment]) -> dict[str, tuple[str, ...]]:
+def _routes(config: Config | None, text: Value) -> dict[str, tuple[str, ...]]:
     routes: dict[str, tuple[str, ...]] = {}
-    for each in deployments:
-        routes[each.alias] = (*routes.get(each.alias, ()), describe(each))
+    entries = text.get("models") if isinstance(text, dict) else None
+    for number, each in enumerate(config.deployments if config else ()):
+        extras = extras_of(entries[number]) if isinstance(entries, list) and number < len(entries) else ""
+        routes[each.alias] = (*routes.get(each.alias, ()), describe(each) + (f" ({extras})" if extras else ""))
     return routes

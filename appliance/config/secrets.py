@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from appliance.config.model import Deployment, secret_name
-from appliance.errors import SecretMissing
+from appliance.config.sealed import DoesNotOpen, Place, Unseal, is_sealed, unseal
+from appliance.errors import SealRefused, SecretMissing
 from media.errors import MediaError, NotFound
 from media.reader import read_document
 
@@ -42,17 +43,37 @@ def _in_folder(file: Path) -> str | None:
     return text
 
 
-def resolve_keys(deployments: Iterable[Deployment], look_up: SecretLookup) -> Mapping[str, str]:
-    """The provider key of every deployment that has one, by deployment id. Raises SecretMissing naming the variable."""
+def resolve_keys(
+    deployments: Iterable[Deployment], look_up: SecretLookup, site: str, open_box: Unseal
+) -> Mapping[str, str]:
+    """The provider key of every deployment that has one, by deployment id.
+
+    Raises SecretMissing naming the variable, SealRefused; both with the deployment's id as their place.
+    """
     keys: dict[str, str] = {}
     for each in deployments:
-        if each.api_key is None:
-            continue
-        name = secret_name(each.api_key)
-        value = each.api_key if name is None else look_up(name)
-        if value is None:
-            raise SecretMissing(f"The config asks for ${{{name}}}, which this host does not provide.", where=each.id)
-        if not value.isascii() or not value.isprintable():
-            raise SecretMissing(f"The value of ${{{name}}} has characters that no key has.", where=each.id)
-        keys[each.id] = value
+        if each.api_key is not None:
+            value = _value(each, each.api_key, look_up, site, open_box)
+            if not value.isascii() or not value.isprintable() or not value:
+                name = secret_name(each.api_key)
+                what = (
+                    f"The value of ${{{name}}}" if name else "The sealed key" if is_sealed(each.api_key) else "The key"
+                )
+                raise SecretMissing(f"{what} is empty or has characters that no key has.", where=each.id)
+            keys[each.id] = value
     return keys
+
+
+def _value(each: Deployment, api_key: str, look_up: SecretLookup, site: str, open_box: Unseal) -> str:
+    if is_sealed(api_key):
+        try:
+            return unseal(api_key, Place(site, each.alias, each.provider, each.api_base), open_box)
+        except DoesNotOpen as error:
+            raise SealRefused(f"The sealed key does not open here: {error}.", where=each.id) from error
+    name = secret_name(api_key)
+    if name is None:
+        return api_key
+    value = look_up(name)
+    if value is None:
+        raise SecretMissing(f"The config asks for ${{{name}}}, which this host does not provide.", where=each.id)
+    return value

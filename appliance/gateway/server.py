@@ -16,12 +16,13 @@ from granian.log import LogLevels
 from granian.server import Server
 
 import appliance.boot  # noqa: F401 - loaded before the fork, for every worker
-from appliance.host_process import die_with_parent
+from appliance.host_process import die_with_parent, keep_memory_to_oneself
 from appliance.settings import SETTINGS_VARIABLE, Settings
 
 
 def main() -> None:
     die_with_parent(signal.SIGTERM)
+    keep_memory_to_oneself()
     settings = Settings.model_validate_json(os.environ[SETTINGS_VARIABLE])
     if not sys.stdin.readline():
         return  # nobody lets it serve: the site may not, and supervise.py says why

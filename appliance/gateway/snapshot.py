@@ -18,7 +18,7 @@ from appliance.config.features import FEATURE_OF_PROVIDER
 from appliance.config.in_force import open_config_in_force
 from appliance.config.model import Config, Deployment
 from appliance.config.secrets import SecretLookup, resolve_keys
-from appliance.errors import ConfigMissing, ConfigUnusable, LicenceRefused, SecretMissing
+from appliance.errors import ConfigMissing, ConfigUnusable, LicenceRefused, SealRefused, SecretMissing
 from appliance.providers.call import Provider
 from appliance.providers.registry import PROVIDERS
 from appliance.state.site import Site
@@ -92,8 +92,8 @@ def _routes(
 ) -> tuple[Config | None, Mapping[str, tuple[Route, ...]], Refusal | None]:
     try:
         config = open_config_in_force(site, trust).verified.claims
-        keys = resolve_keys(config.deployments, secrets)
-    except (ConfigMissing, SecretMissing) as refusal:
+        keys = resolve_keys(config.deployments, secrets, site.id, site.key.unseal)
+    except (ConfigMissing, SecretMissing, SealRefused) as refusal:
         return None, {}, refusal
     except Refusal as refusal:
         return None, {}, ConfigUnusable(f"The config in force cannot be used. {refusal.message}")

@@ -62,15 +62,15 @@ class Exposition:
 
 def read_metrics(folder: Path) -> bytes:
     """The text as it is now. Raises NotServing where nobody keeps the books."""
-    with _reaching(folder) as path, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
-        asking.settimeout(ANSWER_SECONDS)
-        try:
+    parts = []
+    try:
+        with _reaching(folder) as path, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+            asking.settimeout(ANSWER_SECONDS)
             asking.connect(path)
-            parts = []
             while part := asking.recv(65536):
                 parts.append(part)
-        except OSError as exc:
-            raise NotServing("No gateway is running on this state.", where=str(folder)) from exc
+    except OSError as exc:
+        raise NotServing("No gateway is running on this state.", where=str(folder)) from exc
     return b"".join(parts)
 
 

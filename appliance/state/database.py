@@ -29,6 +29,9 @@ def open_database(file: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute(
+            "PRAGMA secure_delete=ON"
+        )  # what is replaced or deleted is overwritten, not left in the file
         _migrate(connection)
     except sqlite3.OperationalError as exc:
         raise StateUnwritable(f"The state database cannot be opened for writing: {exc}.", where=str(file)) from exc

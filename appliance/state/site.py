@@ -16,6 +16,7 @@ from typing import Protocol
 from appliance import host_process
 from appliance.errors import AlreadyInitialised, NotInitialised, StateDamaged, StateUnwritable
 from appliance.observe import audit
+from appliance.state.at_rest import decrypted, encrypted, is_encrypted
 from appliance.state.board import Board
 from appliance.state.database import Connection, DatabaseFault, open_database, transaction
 from appliance.state.site_key import ENTROPY_BYTES as SITE_KEY_ENTROPY_BYTES
@@ -99,7 +100,18 @@ class Site:
         row = self.database.execute(
             "SELECT bytes FROM in_force JOIN documents USING (role, key_epoch, serial) WHERE slot = ?", (slot,)
         ).fetchone()
-        return bytes(row["bytes"]) if row else None
+        return self._plain(bytes(row["bytes"])) if row else None
+
+    def document_of(self, floor: Floor) -> bytes | None:
+        """The bytes of any document that this site has accepted and kept."""
+        row = self.database.execute(
+            "SELECT bytes FROM documents WHERE (role, key_epoch, serial, digest) = (?, ?, ?, ?)",
+            (floor.role, floor.key_epoch, floor.serial, floor.digest),
+        ).fetchone()
+        return self._plain(bytes(row["bytes"])) if row else None
+
+    def _plain(self, stored: bytes) -> bytes:
+        return decrypted(stored, self.key.rest_key) if is_encrypted(stored) else stored
 
     def has_in_force(self, slot: str, verified: Verified[Issued], data: bytes) -> bool:
         """Whether these very bytes are in force already: only then is bringing them again a no-op."""
@@ -145,18 +157,43 @@ class Site:
                 db.execute(
                     # The same document again replaces its stored bytes, which may not verify any more; these just did.
                     "INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?, ?, ?)",
-                    (role, epoch, serial, verified.digest, data, format_time(now)),
+                    (role, epoch, serial, verified.digest, self._to_store(slot, data), format_time(now)),
                 )
                 db.execute(
                     "INSERT OR REPLACE INTO in_force VALUES (?, ?, ?, ?, ?)",
                     (slot, role, epoch, serial, verified.digest),
                 )
+                if slot == "config":
+                    self._note_config("import", Floor(role, epoch, serial, verified.digest), now)
             if arrival is Arrival.NEW:
                 self._store_floor(witness(self.time_floor(), issued_at, f"the {role} document with serial {serial}"))
             before_commit()
             self._record_arrival(verified, slot, held, now)
         self.board.raise_generation()
         return arrival
+
+    def put_back_config(self, former: Floor, now: datetime, *, before_commit: Callable[[], None]) -> None:
+        """Puts a config in force that was in force before. The floor stays where it is."""
+        with transaction(self.database) as db:
+            held = self.in_force("config")
+            db.execute(
+                "INSERT OR REPLACE INTO in_force VALUES ('config', ?, ?, ?, ?)",
+                (former.role, former.key_epoch, former.serial, former.digest),
+            )
+            self._note_config("rollback", former, now)
+            before_commit()
+            subject = f"{former.role} serial {former.serial}, key epoch {former.key_epoch}"
+            self.record("config.rollback", subject, now, before=held.digest if held else None, after=former.digest)
+        self.board.raise_generation()
+
+    def _to_store(self, slot: str, data: bytes) -> bytes:
+        return encrypted(data, self.key.rest_key) if slot == "config" else data
+
+    def _note_config(self, how: str, config: Floor, now: datetime) -> None:
+        self.database.execute(
+            "INSERT INTO config_history (at, how, who, role, key_epoch, serial, digest) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (format_time(now), how, self.actor, config.role, config.key_epoch, config.serial, config.digest),
+        )
 
     def _record_arrival(self, verified: Verified[Issued], slot: str, held: Floor | None, now: datetime) -> None:
         subject = f"{verified.role} serial {verified.claims.serial}, key epoch {verified.key_epoch}"
@@ -303,7 +340,7 @@ def open_site(folder: Path, *, actor: str | None = None) -> Site:
         if any((folder / "journal").glob("*.journal")):
             raise StateDamaged("The state database is empty, and there is a journal of usage.", where=str(folder))
         raise NotInitialised("The making of this site was cut off.", where=str(folder))
-    return Site(
+    site = Site(
         folder,
         connection,
         load_site_key(folder / SITE_KEY),
@@ -314,6 +351,27 @@ def open_site(folder: Path, *, actor: str | None = None) -> Site:
         parse_time(row["created_at"]),
         actor or host_process.user_name(os.environ),
     )
+    try:
+        _encrypt_what_an_earlier_release_stored(site)
+    except DatabaseFault as exc:
+        raise StateDamaged(f"The state database is damaged: {exc}.", where=str(folder / DATABASE)) from exc
+    return site
+
+
+def _encrypt_what_an_earlier_release_stored(site: Site) -> None:
+    """Configs that lie in clear, once; then nothing of them is left in free pages or in the write-ahead log."""
+    rows = site.database.execute(
+        "SELECT rowid, bytes FROM documents WHERE role IN ('config', 'config.delegated')"
+    ).fetchall()
+    clear = [row for row in rows if not is_encrypted(bytes(row["bytes"]))]
+    if not clear:
+        return
+    with transaction(site.database) as db:
+        for row in clear:
+            stored = encrypted(bytes(row["bytes"]), site.key.rest_key)
+            db.execute("UPDATE documents SET bytes = ? WHERE rowid = ?", (stored, row["rowid"]))
+    site.database.execute("VACUUM")
+    site.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _make_folder(folder: Path) -> None:

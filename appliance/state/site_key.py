@@ -8,10 +8,12 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from nacl.public import PrivateKey, SealedBox
 
 from appliance.errors import StateDamaged
 from licensing.algorithms import ED25519, PublicKey
@@ -40,6 +42,16 @@ class SiteKey:
 
     def sign(self, message: bytes) -> bytes:
         return self._signing.sign(message)
+
+    def unseal(self, box: bytes) -> bytes:
+        """What was sealed to `sealing_public`. Raises nacl.exceptions.CryptoError."""
+        opened: bytes = SealedBox(PrivateKey(self._sealing.private_bytes_raw())).decrypt(box)
+        return opened
+
+    @property
+    def rest_key(self) -> bytes:
+        """What lies in the database and may hold secrets is encrypted under this."""
+        return blake2b(b"ao config at rest", key=self.hash_key, digest_size=32).digest()
 
 
 def create_site_key(file: Path, entropy: bytes) -> SiteKey:

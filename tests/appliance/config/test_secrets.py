@@ -31,17 +31,24 @@ def test_a_secret_file_that_cannot_be_used_is_not_replaced_by_another_value(tmp_
     look_up = host_secrets({"A": "other", "B": "other"}, tmp_path)
     for name in ("A", "B"):
         with pytest.raises(SecretMissing):
-            resolve_keys([deployment(f"${{{name}}}")], look_up)
+            resolve_keys([deployment(f"${{{name}}}")], look_up, "site", nothing_opens)
+
+
+def nothing_opens(_: bytes) -> bytes:
+    raise AssertionError("nothing is sealed here")
 
 
 def test_keys_are_found_by_deployment() -> None:
     deployments = [deployment(None, 0), deployment("sk-inline", 1), deployment("${A}", 2)]
-    assert resolve_keys(deployments, {"A": "sk-a"}.get) == {"chat#1": "sk-inline", "chat#2": "sk-a"}
+    assert resolve_keys(deployments, {"A": "sk-a"}.get, "site", nothing_opens) == {
+        "chat#1": "sk-inline",
+        "chat#2": "sk-a",
+    }
 
 
 def test_a_missing_key_is_named_with_the_place_that_asks() -> None:
     with pytest.raises(SecretMissing) as refused:
-        resolve_keys([deployment("${GPU_KEY}", 3)], no_secrets)
+        resolve_keys([deployment("${GPU_KEY}", 3)], no_secrets, "site", nothing_opens)
     assert "GPU_KEY" in refused.value.message
     assert refused.value.where == "chat#3"
 
@@ -49,7 +56,7 @@ def test_a_missing_key_is_named_with_the_place_that_asks() -> None:
 @pytest.mark.parametrize("value", ["sk-\n-x", "sk-ä", "sk-\x00", "a\r\nx-injected: 1"])
 def test_a_key_that_no_header_can_carry_is_refused_unseen(value: str) -> None:
     with pytest.raises(SecretMissing) as refused:
-        resolve_keys([deployment("${A}")], {"A": value}.get)
+        resolve_keys([deployment("${A}")], {"A": value}.get, "site", nothing_opens)
     assert value not in str(refused.value)
 
 
