@@ -66,7 +66,7 @@ class StateDamaged(ApplianceError):
     code = "state_damaged"
     exit_code = 43
     http_status = 503
-    default_remedy = "Restore the state folder from a backup, and keep the damaged one for the vendor to look at."
+    default_remedy = "Run: ao ledger rebuild. Where that cannot help, restore a backup: ao restore FILE."
 
 
 class PortTaken(ApplianceError):

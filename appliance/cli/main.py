@@ -4,7 +4,22 @@ from __future__ import annotations
 
 import click
 
-from appliance.cli import config, keys, licence, officer, quickstart, receipt, serve, site, status, trust, usage, verify
+from appliance.cli import (
+    backup,
+    config,
+    keys,
+    ledger,
+    licence,
+    officer,
+    quickstart,
+    receipt,
+    serve,
+    site,
+    status,
+    trust,
+    usage,
+    verify,
+)
 from licensing.version import __version__
 
 
@@ -27,7 +42,9 @@ config.add_to(main)
 keys.add_to(main)
 serve.add_to(main)
 usage.add_to(main)
+ledger.add_to(main)
 receipt.add_to(main)
+backup.add_to(main)
 status.add_to(main)
 trust.add_to(main)
 officer.add_to(main)

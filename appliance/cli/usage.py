@@ -12,6 +12,7 @@ import click
 from appliance.cli.face import Face, Result, command, table
 from appliance.ledger.seal import Sealed, sealed_files
 from appliance.operations.usage import (
+    CLOCK_LEAD,
     acknowledged_seq,
     export_usage,
     held_back,
@@ -57,7 +58,7 @@ def add_to(main: click.Group) -> None:
             act = seal_now if now_too else seal_due
             # What ended within this very second belongs to the period that is being closed.
             now = face.next_second() if now_too else face.now
-            sealed = act(site, now, trust_clock=trust_clock)
+            sealed = act(site, now, lead=None if trust_clock else CLOCK_LEAD)
             held = held_back(site, now)
         files = [_file(each) for each in sealed]
         lines = [f"{each['name']}  {each['start']} to {each['end']}  {each['digest']}" for each in files]

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from appliance.config.usage_part import UsagePart, UsagePolicy
 from appliance.errors import ConfigRefused
 from licensing.config_header import HEADER_MEMBERS, ConfigHeader
 from media.strict_yaml import Document
@@ -46,6 +47,7 @@ class ModelPart(_Part):
 
 class ConfigPart(_Part):
     models: list[ModelPart] = Field(min_length=1, max_length=2000)
+    usage: UsagePart = Field(default_factory=UsagePart)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Config:
     site: str
     issued_at: datetime
     deployments: tuple[Deployment, ...]
+    usage: UsagePolicy = field(default_factory=UsagePolicy)
 
     @property
     def aliases(self) -> tuple[str, ...]:
@@ -94,7 +97,7 @@ def read_config(document: Document, header: ConfigHeader, providers: Collection[
         raise _refused(document, exc) from exc
     known = {each.name: each for each in providers}
     deployments = tuple(_deployment(document, number, entry, known) for number, entry in enumerate(part.models))
-    return Config(header.serial, header.site, header.issued_at, deployments)
+    return Config(header.serial, header.site, header.issued_at, deployments, usage=part.usage.policy())
 
 
 def _deployment(document: Document, number: int, entry: ModelPart, known: dict[str, ProviderNeeds]) -> Deployment:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from appliance.config.model import Config, Deployment
+from appliance.config.usage_part import UsagePolicy
+from appliance.config.usage_part import changes as usage_changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,7 @@ class Plan:
     serial_before: int | None
     serial_after: int
     changes: tuple[Change, ...]
+    usage: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """The plan for a person, a line a fact, in the manner of a diff."""
@@ -34,7 +37,7 @@ class Plan:
             shown += [f"  + {number}. {route}" for number, route in enumerate(change.after, 1)]
             if change.before == change.after:
                 shown.append("  another key in the config")
-        return shown if self.changes else [*shown, "no model changes"]
+        return [*shown, *self.usage] if self.changes or self.usage else [*shown, "no model changes"]
 
 
 def plan(before: Config | None, after: Config) -> Plan:
@@ -48,7 +51,10 @@ def plan(before: Config | None, after: Config) -> Plan:
         if old.get(alias) != routes or old_keys.get(alias) != new_keys[alias]
     ]
     changes += [Change(alias, "removed", routes, ()) for alias, routes in old.items() if alias not in new]
-    return Plan(before.serial if before else None, after.serial, tuple(changes))
+    policy = before.usage if before else UsagePolicy()
+    return Plan(
+        before.serial if before else None, after.serial, tuple(changes), usage=tuple(usage_changes(policy, after.usage))
+    )
 
 
 def describe(deployment: Deployment) -> str:

@@ -165,7 +165,7 @@ class Journal:
         return self._syncing
 
     def finish_sync(self, sync: Sync, fault: OSError | None) -> None:
-        """After a failed sync the kernel may have dropped the pages and will call the next sync good: never asked again.
+        """After a failed sync the kernel may have dropped the pages and call the next sync good: it is not asked again.
 
         Raises StateUnwritable where no new segment can be made now; it is tried again with every `begin_sync`.
         """

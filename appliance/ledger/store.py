@@ -166,3 +166,17 @@ def prune(database: sqlite3.Connection, folder: Path, before: datetime) -> int:
     for segment in old:
         segment.unlink()
     return len(old)
+
+
+def drop_entries(database: sqlite3.Connection, acknowledged: int, before: datetime) -> int:
+    """Deletes the exchanges of acknowledged files whose period ended before that time, a file at a time."""
+    old = database.execute(
+        "SELECT seq FROM usage_files WHERE pruned_at IS NULL AND seq <= ? AND period_end < ? ORDER BY seq",
+        (acknowledged, format_time(before)),
+    ).fetchall()
+    dropped = 0
+    for row in old:
+        with transaction(database) as db:
+            dropped += db.execute("DELETE FROM ledger WHERE seq = ?", (row["seq"],)).rowcount
+            db.execute("UPDATE usage_files SET pruned_at = ? WHERE seq = ?", (format_time(before), row["seq"]))
+    return dropped

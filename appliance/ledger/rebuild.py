@@ -1,0 +1,179 @@
+"""A new database out of a damaged one, the copies of the sealed files, and the journal kept since the last receipt.
+
+Promise: the damaged database is kept as it was found. The new one takes its place only when the site, its epoch and a
+chain of files without a gap, each signed by this site's key, are in it; else nothing changes and LedgerLost says why.
+An exchange that a sealed file counts is not counted again: so many as a file lacks are given to it, those that ended in
+its time first. What could not be read is named.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from appliance.config.usage_part import LabelPolicy
+from appliance.errors import LedgerLost
+from appliance.ledger.copies import FOLDER, read_copies
+from appliance.ledger.entry import Outcome
+from appliance.ledger.redact import Redaction, Terms
+from appliance.ledger.rows import milliseconds, rows, sealed_into
+from appliance.ledger.salvage import salvage
+from appliance.ledger.seal import NO_CONTRACT
+from appliance.ledger.store import note, take_in
+from appliance.state.database import open_database, transaction
+from appliance.state.site_key import SiteKey
+from licensing.document import format_time
+from licensing.errors import Refusal
+from licensing.strict_json import load_object
+from licensing.usage import Usage, open_usage
+
+Connection = sqlite3.Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """`unreadable`: tables of which rows may be missing. `short`: files that have fewer exchanges than they count.
+    `unproven`: files whose roots do not follow from their exchanges any more."""
+
+    files: int
+    entries: int
+    from_journal: int
+    unreadable: tuple[str, ...]
+    short: tuple[int, ...]
+    unproven: tuple[int, ...]
+    kept: Path
+
+
+def rebuild(database: Path, journal: Path, key: SiteKey, labels: LabelPolicy, now: datetime) -> Rebuilt:
+    """Puts a new database in the place of a damaged one. Raises LedgerLost; then all is as it was."""
+    kept = database.parent / f"damaged-{now:%Y%m%d%H%M%S}"
+    new = database.with_suffix(".rebuilt")
+    _set_aside(database, kept)
+    for leftover in (new, *_beside(new)):
+        leftover.unlink(missing_ok=True)
+    db = open_database(new)
+    try:
+        db.execute("PRAGMA foreign_keys=OFF")
+        with transaction(db):
+            found = salvage(kept / database.name, db)
+            epoch = _require_site(db)
+            files = _chain(db, database.parent / FOLDER, key, epoch, labels)
+            db.execute("DELETE FROM in_force WHERE NOT EXISTS (SELECT 1 FROM documents WHERE digest = in_force.digest)")
+        taken = take_in(db, journal, now).entries
+        with transaction(db):
+            short = _give_to_files(db, files)
+            unproven = tuple(each.seq for each in files if each.seq not in short and not _follows(db, each, key))
+            unreadable = tuple(each.table for each in found if not each.whole)
+            note(db, "database_rebuilt", _told(unreadable, short, unproven), now)
+        entries = db.execute("SELECT COUNT(*) FROM ledger").fetchone()[0]
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except BaseException:
+        db.close()
+        shutil.rmtree(kept)
+        raise
+    db.close()
+    for leftover in _beside(database):
+        leftover.unlink(missing_ok=True)
+    new.replace(database)
+    return Rebuilt(len(files), entries, taken, unreadable, short, unproven, kept)
+
+
+def _set_aside(database: Path, kept: Path) -> None:
+    kept.mkdir(mode=0o700)
+    for file in (database, *_beside(database)):
+        if file.exists():
+            shutil.copy2(file, kept / file.name)
+
+
+def _beside(database: Path) -> tuple[Path, Path]:
+    return database.with_name(database.name + "-wal"), database.with_name(database.name + "-shm")
+
+
+def _require_site(db: Connection) -> int:
+    site = db.execute("SELECT epoch FROM site").fetchone()
+    floor = db.execute("SELECT 1 FROM time_floor").fetchone()
+    trust = db.execute("SELECT 1 FROM documents WHERE role = 'root'").fetchone()
+    missing = [name for name, row in (("site", site), ("time floor", floor), ("trust", trust)) if row is None]
+    if missing:
+        raise LedgerLost(f"The database is damaged where it holds the {missing[0]}.")
+    return int(site["epoch"])
+
+
+def _chain(db: Connection, copies: Path, key: SiteKey, epoch: int, labels: LabelPolicy) -> list[Usage]:
+    """The sealed files of this epoch, each as signed, without a gap; those that only the copies hold are put back."""
+    files = {}
+    for row in db.execute("SELECT seq, bytes FROM usage_files").fetchall():
+        try:
+            files[row["seq"]] = open_usage(bytes(row["bytes"]), key.public_key).claims
+        except Refusal:
+            db.execute("DELETE FROM usage_files WHERE seq = ?", (row["seq"],))
+    for usage, digest, data in read_copies(copies, key.public_key):
+        if usage.epoch == epoch and usage.seq not in files:
+            files[usage.seq] = usage
+            _put_back(db, usage, digest, data, labels)
+    acknowledged = db.execute("SELECT MAX(seq) FROM receipts").fetchone()[0] or 0
+    for seq in range(1, max([acknowledged, *files]) + 1 if files or acknowledged else 1):
+        if seq not in files:
+            raise LedgerLost(f"Usage file {seq} is neither in the database nor among its copies.", where=str(copies))
+    return [files[seq] for seq in sorted(files)]
+
+
+def _put_back(db: Connection, usage: Usage, digest: str, data: bytes, labels: LabelPolicy) -> None:
+    day = f"{usage.period.start:%Y-%m-%d}"
+    earlier = db.execute("SELECT COUNT(*) FROM usage_files WHERE name LIKE ?", (f"usage-{day}.%",)).fetchone()[0]
+    db.execute(
+        "INSERT INTO usage_files (seq, name, period_start, period_end, digest, bytes, sealed_at, terms) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            usage.seq,
+            f"usage-{day}.signed.json" if not earlier else f"usage-{day}.{earlier + 1}.signed.json",
+            format_time(usage.period.start),
+            format_time(usage.period.end),
+            digest,
+            data,
+            format_time(usage.issued_at),
+            Terms(labels, usage.licence or NO_CONTRACT).to_text(),
+        ),
+    )
+
+
+def _give_to_files(db: Connection, files: Sequence[Usage]) -> tuple[int, ...]:
+    """Gives each file the exchanges that it counted and that came back without their file. Returns those left short."""
+    short = []
+    for usage in files:
+        pruned = db.execute("SELECT pruned_at FROM usage_files WHERE seq = ?", (usage.seq,)).fetchone()["pruned_at"]
+        there = db.execute("SELECT COUNT(*) FROM ledger WHERE seq = ?", (usage.seq,)).fetchone()[0]
+        lacks = 0 if pruned else usage.tree.size - there
+        if lacks > 0:
+            start, end = milliseconds(usage.period.start), milliseconds(usage.period.end)
+            given = db.execute(
+                "UPDATE ledger SET seq = ?1 WHERE id IN (SELECT id FROM ledger WHERE seq IS NULL AND "
+                # One cut off by a crash ends when that is noticed: noticed anew, it is known by its beginning.
+                "(ended_at < ?3 OR (outcome = ?4 AND started_at < ?3)) ORDER BY ended_at < ?2, ended_at LIMIT ?5)",
+                (usage.seq, start, end, Outcome.INTERRUPTED, lacks),
+            ).rowcount
+            if given < lacks:
+                short.append(usage.seq)
+    return tuple(short)
+
+
+def _follows(db: Connection, usage: Usage, key: SiteKey) -> bool:
+    """Whether the file's rows still follow from its exchanges."""
+    stored = db.execute("SELECT terms, pruned_at FROM usage_files WHERE seq = ?", (usage.seq,)).fetchone()
+    if stored["pruned_at"]:
+        return True
+    terms = Terms.from_members(load_object(stored["terms"].encode())) if stored["terms"] else None
+    redaction = Redaction(terms, key.derive) if terms else None
+    return tuple(rows(db, sealed_into(usage.seq), redaction)) == usage.rows
+
+
+def _told(unreadable: Sequence[str], short: Sequence[int], unproven: Sequence[int]) -> str:
+    parts = ["the database was damaged and has been rebuilt from what could be read, sealed files and journal"]
+    for what, which in (("not whole", unreadable), ("files short of exchanges", short), ("files unproven", unproven)):
+        if which:
+            parts.append(f"{what}: {', '.join(map(str, which))}")
+    return "; ".join(parts)
