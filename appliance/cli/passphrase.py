@@ -1,4 +1,4 @@
-"""How a command asks for the passphrase of an officer's key or of a backup: at a prompt, or from a file or a descriptor.
+"""How a command asks for the passphrase of an officer's key or a backup: at a prompt, or from a file or a descriptor.
 There is no option for the passphrase itself: other processes and the shell's history would see it."""
 
 from __future__ import annotations

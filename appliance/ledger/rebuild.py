@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 
 from appliance.config.usage_part import LabelPolicy
@@ -123,14 +124,12 @@ def _chain(db: Connection, copies: Path, key: SiteKey, epoch: int, labels: Label
 
 
 def _put_back(db: Connection, usage: Usage, digest: str, data: bytes, labels: LabelPolicy) -> None:
-    day = f"{usage.period.start:%Y-%m-%d}"
-    earlier = db.execute("SELECT COUNT(*) FROM usage_files WHERE name LIKE ?", (f"usage-{day}.%",)).fetchone()[0]
     db.execute(
         "INSERT INTO usage_files (seq, name, period_start, period_end, digest, bytes, sealed_at, terms) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
             usage.seq,
-            f"usage-{day}.signed.json" if not earlier else f"usage-{day}.{earlier + 1}.signed.json",
+            _free_name(db, f"usage-{usage.period.start:%Y-%m-%d}"),
             format_time(usage.period.start),
             format_time(usage.period.end),
             digest,
@@ -139,6 +138,12 @@ def _put_back(db: Connection, usage: Usage, digest: str, data: bytes, labels: La
             Terms(labels, usage.licence or NO_CONTRACT).to_text(),
         ),
     )
+
+
+def _free_name(db: Connection, stem: str) -> str:
+    names = {row[0] for table in ("usage_files", "former_files") for row in db.execute(f"SELECT name FROM {table}")}  # noqa: S608 - own names
+    numbers = (f"{stem}.{number}" if number > 1 else stem for number in count(1))
+    return next(name for each in numbers if (name := f"{each}.signed.json") not in names)
 
 
 def _give_to_files(db: Connection, files: Sequence[Usage]) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ machine have gone on and reported them as well, the vendor has both files over t
 from __future__ import annotations
 
 import sqlite3
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from appliance.ledger.store import take_in
 from appliance.state.database import transaction
@@ -59,7 +59,8 @@ def begin_epoch(database: sqlite3.Connection, now: datetime, challenge: str) -> 
 
 def note_restored(site: Site, predecessor: int, now: datetime) -> int:
     """Takes in the journal of the backup, and puts down for the vendor how much came with it."""
-    take_in(site.database, site.journal_folder, now)
+    # What was cut off ended before this moment, so that the period that is closed now has it all.
+    take_in(site.database, site.journal_folder, now - timedelta(seconds=1))
     with transaction(site.database) as db:
         carried = int(db.execute("SELECT COUNT(*) FROM ledger WHERE seq IS NULL").fetchone()[0])
         told = "restored from a backup of epoch {}: {} exchange(s) came with it that no file of it in the backup counts"

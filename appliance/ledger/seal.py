@@ -33,6 +33,7 @@ from licensing.usage import (
     ClockFacts,
     ClockStep,
     Period,
+    Predecessor,
     ReceiptNamed,
     Row,
     Run,
@@ -195,12 +196,25 @@ def _usage(
         registers=advance_registers(previous.registers if previous else {}, deltas),
         tree=tree_of(counted.rows),
         previous=last.digest if last else None,
+        predecessor=None if last else _predecessor(db),
         admissions=counted.admissions,
         clock=_clock(site, db, period),
         runs=_runs(db, period),
         last_receipt=_receipt(db, receipt) if receipt else None,
         anomalies=(*_anomalies(db, period), *counted.out_of_time),
     )
+
+
+def _predecessor(db: sqlite3.Connection) -> Predecessor | None:
+    """Where the epoch before ended in the backup that this site was restored from."""
+    row = db.execute("SELECT epoch, seq, digest FROM predecessor").fetchone()
+    if row is None:
+        return None
+    file = db.execute(
+        "SELECT bytes FROM former_files WHERE epoch = ? AND seq = ?", (row["epoch"], row["seq"])
+    ).fetchone()
+    registers = Usage.from_mapping(load_object(parse(bytes(file["bytes"])).body)).registers if file else {}
+    return Predecessor(epoch=row["epoch"], seq=row["seq"], head=row["digest"], registers=registers)
 
 
 def _clock(site: Site, db: sqlite3.Connection, period: Period) -> ClockFacts:

@@ -10,15 +10,21 @@ from appliance.config.in_force import open_config_in_force
 from appliance.config.usage_part import GUARDED, UsagePolicy
 from appliance.errors import ConfigMissing, NothingToExport, UsageUnknown
 from appliance.ledger.copies import former_files, keep_copies
+from appliance.ledger.prove import prove
 from appliance.ledger.seal import MIDNIGHT_GRACE, Sealed, due_periods, open_since, running_period, seal, sealed_files
 from appliance.ledger.store import drop_entries, take_in
 from appliance.state.site import Site
+from licensing.algorithms import PublicKey
 from licensing.document import Verified, format_time
+from licensing.envelope import parse
 from licensing.errors import Refusal
 from licensing.licence import Licence
 from licensing.ratchet import Arrival
 from licensing.receipt import Receipt, open_receipt
+from licensing.site_request import open_site_request
+from licensing.strict_json import load_object
 from licensing.usage import Period, Usage, open_usage
+from licensing.usage_proof import UsageProof, read_proof, require_proven
 from media.reader import LIMITS, read_document
 from media.writer import Written, write_document
 
@@ -168,7 +174,34 @@ def uses(site: Site, now: datetime) -> list[Use]:
 
 def read_usage_file(site: Site, file: Path) -> Usage:
     """What one of this site's own usage files says, signature checked."""
-    return open_usage(read_document(file, limit=LIMITS["usage"]), site.key.public_key).claims
+    return open_usage_file(file, site.key.public_key).claims
+
+
+def open_usage_file(file: Path, key: PublicKey) -> Verified[Usage]:
+    """A usage file that this key signed. Raises MediaError, Malformed, WrongKind, SignatureRefused."""
+    return open_usage(read_document(file, limit=LIMITS["usage"]), key)
+
+
+def look_into_usage_file(file: Path) -> Usage:
+    """What a usage file says, whoever signed it: where there is no site to hold it against."""
+    return Usage.from_mapping(load_object(parse(read_document(file, limit=LIMITS["usage"])).body))
+
+
+def key_in_request(file: Path) -> PublicKey:
+    """The key of the site whose request this is."""
+    return open_site_request(read_document(file, limit=LIMITS["site-request"])).claims.key.key
+
+
+def prove_exchange(site: Site, name: str) -> UsageProof:
+    """The proof that the exchange with this request id is in its sealed file."""
+    return prove(site.database, name, site.key.public_key, site.key.derive)
+
+
+def check_proof(proof: Path, file: Path, key: PublicKey) -> UsageProof:
+    """The proof, if it holds against this usage file and the file against this key. Raises what does not."""
+    shown = read_proof(read_document(proof, limit=LIMITS["usage"]))
+    require_proven(shown, open_usage_file(file, key))
+    return shown
 
 
 def _check_head(site: Site, verified: Verified[Receipt]) -> None:
