@@ -6,12 +6,16 @@ import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 
 from appliance.cli.main import main
 from appliance.errors import EntryPruned, EntryUnknown, LedgerLost
+from appliance.ledger.rows import leaf_of
 from appliance.ledger.seal import sealed_files
 from appliance.operations.site import write_request
 from appliance.operations.usage import drop_old, export_usage, import_receipt, prove_exchange, seal_now
@@ -19,6 +23,7 @@ from appliance.state.site import Site
 from licensing.clock import witness
 from licensing.document import format_time
 from licensing.errors import Malformed, WrongAudience
+from licensing.strict_json import canonical
 from licensing.usage import open_usage
 from licensing.usage_proof import read_proof, require_proven
 from tests.appliance.entries import entry, record
@@ -131,3 +136,8 @@ def test_proof_and_file_are_checked_on_a_machine_without_a_site(site: Site, tmp_
     checked = CliRunner().invoke(main, [*show, "--request", str(tmp_path / "request.json")])
     assert checked.stderr == ""
     assert json.loads(checked.stdout) == json.loads(unchecked.stdout)
+
+
+@given(st.dictionaries(st.text(max_size=8), st.one_of(st.text(), st.integers(-(2**62), 2**62), st.none()), max_size=6))
+def test_a_leaf_is_canonical_json(entry_: dict[str, Any]) -> None:
+    assert leaf_of(entry_) == canonical(entry_)
