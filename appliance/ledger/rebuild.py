@@ -51,7 +51,7 @@ class Rebuilt:
 
 def rebuild(database: Path, journal: Path, key: SiteKey, labels: LabelPolicy, now: datetime) -> Rebuilt:
     """Puts a new database in the place of a damaged one. Raises LedgerLost; then all is as it was."""
-    kept = database.parent / f"damaged-{now:%Y%m%d%H%M%S}"
+    kept = _unused(database.parent, f"damaged-{now:%Y%m%d%H%M%S}")
     new = database.with_suffix(".rebuilt")
     _set_aside(database, kept)
     for leftover in (new, *_beside(new)):
@@ -81,6 +81,11 @@ def rebuild(database: Path, journal: Path, key: SiteKey, labels: LabelPolicy, no
         leftover.unlink(missing_ok=True)
     new.replace(database)
     return Rebuilt(len(files), entries, taken, unreadable, short, unproven, kept)
+
+
+def _unused(folder: Path, stem: str) -> Path:
+    names = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
+    return next(folder / name for name in names if not (folder / name).exists())
 
 
 def _set_aside(database: Path, kept: Path) -> None:
