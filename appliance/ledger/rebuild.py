@@ -2,8 +2,8 @@
 
 Promise: the damaged database is kept as it was found. The new one takes its place only when the site, its epoch and a
 chain of files without a gap, each signed by this site's key, are in it; else nothing changes and LedgerLost says why.
-An exchange that a sealed file counts is not counted again: so many as a file lacks are given to it, those that ended in
-its time first. What could not be read is named.
+An exchange that a sealed file counts is not counted again: so many as a file lacks are given to it, and of those that
+may be meant the ones with which its sums are right. What could not be read is named.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import count
+from itertools import combinations, count, islice
 from pathlib import Path
 
 from appliance.config.usage_part import LabelPolicy
@@ -30,9 +30,11 @@ from appliance.state.site_key import SiteKey
 from licensing.document import format_time
 from licensing.errors import Refusal
 from licensing.strict_json import load_object
-from licensing.usage import Usage, open_usage
+from licensing.usage import Counts, Row, Usage, open_usage
 
 Connection = sqlite3.Connection
+_WORK = 200_000
+"""How many exchanges may be added up in looking for those that a file counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def rebuild(database: Path, journal: Path, key: SiteKey, labels: LabelPolicy, no
             db.execute("DELETE FROM in_force WHERE NOT EXISTS (SELECT 1 FROM documents WHERE digest = in_force.digest)")
         taken = take_in(db, journal, now).entries
         with transaction(db):
-            short = _give_to_files(db, files)
+            short = _give_to_files(db, files, key)
             unproven = tuple(each.seq for each in files if each.seq not in short and not _follows(db, each, key))
             unreadable = tuple(each.table for each in found if not each.whole)
             note(db, "database_rebuilt", _told(unreadable, short, unproven), now)
@@ -151,7 +153,7 @@ def _free_name(db: Connection, stem: str) -> str:
     return next(name for each in numbers if (name := f"{each}.signed.json") not in names)
 
 
-def _give_to_files(db: Connection, files: Sequence[Usage]) -> tuple[int, ...]:
+def _give_to_files(db: Connection, files: Sequence[Usage], key: SiteKey) -> tuple[int, ...]:
     """Gives each file the exchanges that it counted and that came back without their file. Returns those left short."""
     short = []
     for usage in files:
@@ -159,26 +161,51 @@ def _give_to_files(db: Connection, files: Sequence[Usage]) -> tuple[int, ...]:
         there = db.execute("SELECT COUNT(*) FROM ledger WHERE seq = ?", (usage.seq,)).fetchone()[0]
         lacks = 0 if pruned else usage.tree.size - there
         if lacks > 0:
-            start, end = milliseconds(usage.period.start), milliseconds(usage.period.end)
-            given = db.execute(
-                "UPDATE ledger SET seq = ?1 WHERE id IN (SELECT id FROM ledger WHERE seq IS NULL AND "
-                # One cut off by a crash ends when that is noticed: noticed anew, it is known by its beginning.
-                "(ended_at < ?3 OR (outcome = ?4 AND started_at < ?3)) ORDER BY ended_at < ?2, ended_at LIMIT ?5)",
-                (usage.seq, start, end, Outcome.INTERRUPTED, lacks),
-            ).rowcount
-            if given < lacks:
+            candidates = _candidates(db, usage)
+            _give(db, usage, candidates, lacks, key)
+            if len(candidates) < lacks:
                 short.append(usage.seq)
     return tuple(short)
 
 
+def _candidates(db: Connection, usage: Usage) -> list[str]:
+    """What the file may have counted, the likeliest first: what ended in its time; what ended before and came late;
+    and, cut off by a crash that is noticed anew only now, what began before its end."""
+    start, end = milliseconds(usage.period.start), milliseconds(usage.period.end)
+    found = db.execute(
+        "SELECT id FROM ledger WHERE seq IS NULL AND (ended_at < ?2 OR (outcome = ?3 AND started_at < ?2)) "
+        "ORDER BY ended_at >= ?2, ended_at < ?1, ended_at",
+        (start, end, Outcome.INTERRUPTED),
+    )
+    return [row["id"] for row in found]
+
+
+def _give(db: Connection, usage: Usage, candidates: Sequence[str], lacks: int, key: SiteKey) -> None:
+    """The likeliest ones with which the file adds up. Where there are too many ways, simply the likeliest."""
+    tries = max(1, _WORK // max(1, usage.tree.size)) if len(candidates) > lacks else 1
+    for chosen in islice(combinations(candidates, min(lacks, len(candidates))), tries):
+        db.executemany("UPDATE ledger SET seq = ? WHERE id = ?", [(usage.seq, name) for name in chosen])
+        if _counts(_rows_now(db, usage, key)) == _counts(usage.rows):
+            return
+        db.executemany("UPDATE ledger SET seq = NULL WHERE id = ?", [(name,) for name in chosen])
+    db.executemany("UPDATE ledger SET seq = ? WHERE id = ?", [(usage.seq, name) for name in candidates[:lacks]])
+
+
+def _counts(rows_: Sequence[Row]) -> dict[tuple[str, ...], Counts]:
+    return {(row.org, row.team, row.key, row.model, row.provider): row.counts for row in rows_}
+
+
 def _follows(db: Connection, usage: Usage, key: SiteKey) -> bool:
-    """Whether the file's rows still follow from its exchanges."""
-    stored = db.execute("SELECT terms, pruned_at FROM usage_files WHERE seq = ?", (usage.seq,)).fetchone()
-    if stored["pruned_at"]:
-        return True
-    terms = Terms.from_members(load_object(stored["terms"].encode())) if stored["terms"] else None
-    redaction = Redaction(terms, key.derive) if terms else None
-    return tuple(rows(db, sealed_into(usage.seq), redaction)) == usage.rows
+    """Whether the file's rows still follow from its exchanges, root by root."""
+    pruned = db.execute("SELECT pruned_at FROM usage_files WHERE seq = ?", (usage.seq,)).fetchone()["pruned_at"]
+    return bool(pruned) or _rows_now(db, usage, key) == usage.rows
+
+
+def _rows_now(db: Connection, usage: Usage, key: SiteKey) -> tuple[Row, ...]:
+    """The file's rows as they would be made of its exchanges now."""
+    stored = db.execute("SELECT terms FROM usage_files WHERE seq = ?", (usage.seq,)).fetchone()["terms"]
+    redaction = Redaction(Terms.from_members(load_object(stored.encode())), key.derive) if stored else None
+    return tuple(rows(db, sealed_into(usage.seq), redaction))
 
 
 def _told(unreadable: Sequence[str], short: Sequence[int], unproven: Sequence[int]) -> str:

@@ -76,6 +76,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([1, 50, 3600, 50_000, 90_000]))
     def wait(self, seconds: int) -> None:
+        """Time goes by, and documents vouch for it."""
         self.now += timedelta(seconds=seconds)
         self.site.raise_time_floor(lambda floor: witness(floor, self.now, "a document"))
 
@@ -91,11 +92,11 @@ class LedgerMachine(RuleBasedStateMachine):
             journal.begin(begun(name, started_at=self._ms()))
             self.open[worker][name] = False
 
-    @rule(worker=st.integers(0, WORKERS - 1), ago=st.sampled_from([0, 0, 30, 80_000]))
-    def a_call_ends(self, worker: int, ago: int) -> None:
+    @rule(worker=st.integers(0, WORKERS - 1), ago=st.sampled_from([0, 0, 30, 80_000]), how_many=st.integers(1, 5))
+    def calls_end(self, worker: int, ago: int, how_many: int) -> None:
         journal = self.workers[worker]
-        if journal is not None and self.open[worker]:
-            name = next(iter(self.open[worker]))
+        for name in list(self.open[worker])[:how_many]:
+            assert journal is not None
             journal.end(entry(name, ended_at=self._ms() - ago * 1000, prompt_tokens=int(name[1:])))
             del self.open[worker][name]
             self.unsynced_ends[worker].add(name)
@@ -157,6 +158,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(closing_day=st.booleans())
     def seal(self, *, closing_day: bool) -> None:
+        self.wait(1)
         (seal_now if closing_day else seal_due)(self.site, self.now, lead=None)
 
     @rule()
