@@ -161,6 +161,8 @@ def _judge(site: Site, before: Standing) -> Standing:
     if standing.rung is not before.rung:
         site.board.raise_generation()
         log.warning("%s: %s %s", standing.code, standing.sentence, standing.terms.remedy)
+    for warning in set(standing.warnings) - set(before.warnings):
+        log.warning("%s", warning)
     return standing
 
 

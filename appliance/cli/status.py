@@ -41,6 +41,7 @@ def _data(found: Status) -> dict[str, Any]:
             "sentence": standing.sentence,
             "days_left": standing.days_left,
             "warnings": list(standing.warnings),
+            "report_due": format_time(standing.report_due) if standing.report_due else None,
         },
         "config": {
             "serial": found.config.serial,

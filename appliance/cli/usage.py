@@ -112,9 +112,8 @@ def add_to(main: click.Group) -> None:
     @_request_option
     def check(face: Face, *, proof: Path, file: Path, request: Path | None) -> Result:
         """Check a proof against the signed usage file that it names. Needs no ledger, and no network."""
-        key = _key(face, request)
-        if key is None:
-            raise click.UsageError("There is no site here: name the site's request with --request.")
+        if (key := _key(face, request)) is None:
+            raise NotInitialised("There is no site here.", remedy="Name the signing site's request: --request FILE.")
         held = check_proof(proof, file, key)
         entry = json.dumps(held.entry, indent=2, sort_keys=True).splitlines()
         return Result(

@@ -26,6 +26,7 @@ from appliance.state.site import DATABASE, SITE_KEY, TRUST_PIN, Site, open_site
 from licensing.keyfile import MODERATE, KdfLimits, KdfRecord
 from licensing.shown import shown
 from media.errors import AlreadyThere, NotFound, WriteFailed
+from media.passphrase import AskPassphrase
 
 REQUEST = "site-request.signed.json"
 _PIECE = 1024 * 1024
@@ -91,7 +92,7 @@ def back_up(
 
 
 def restore(
-    file: Path, folder: Path, passphrase: bytes, now: datetime, *, random: RandomBytes = os.urandom
+    file: Path, folder: Path, ask: AskPassphrase, now: datetime, *, random: RandomBytes = os.urandom
 ) -> Restored:
     """Puts a backup into an empty state folder, as a new epoch. Raises BackupRefused; then the folder is as it was."""
     if folder.exists() and any(folder.iterdir()):
@@ -99,6 +100,7 @@ def restore(
     try:
         with _opened(file) as source:
             header = read_header(source)
+            passphrase = ask().reveal()
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             (folder / "journal").mkdir(mode=0o700)
             for member in read_members(source, header, passphrase):

@@ -126,7 +126,7 @@ def test_proof_and_file_are_checked_on_a_machine_without_a_site(site: Site, tmp_
     )
     assert made.exit_code == 0, made.output
     check = ["usage", "check-proof", str(tmp_path / "p"), "--file", str(written.path), "--state-dir", elsewhere]
-    assert CliRunner().invoke(main, check).exit_code == 2
+    assert CliRunner().invoke(main, check).exit_code == 40
     held = CliRunner().invoke(main, [*check, "--request", str(tmp_path / "request.json"), "--json"])
     assert held.exit_code == 0, held.output
     assert json.loads(held.output)["entry"]["id"] == CALL

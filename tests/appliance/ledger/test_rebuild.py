@@ -23,7 +23,8 @@ from appliance.state.serving import ServingLock
 from appliance.state.site import DATABASE, Site, open_site
 from licensing.usage import Counts, faults_between, open_usage
 from tests.appliance.entries import begun, entry, record, write_segment
-from tests.appliance.papers import NOW, entropy
+from tests.appliance.gateways import Gateway
+from tests.appliance.papers import DEMO_MODELS, NOW, entropy
 from tests.appliance.sites import make_site, put_config, put_licence
 
 DAYS = 4
@@ -193,3 +194,27 @@ def test_the_commands_say_what_is_wrong_and_what_was_done(folder: Path) -> None:
     assert done.exit_code == 0, done.output
     assert f"{FILES} sealed files" in done.output
     assert CliRunner().invoke(main, ["ledger", "check", "--state-dir", str(folder)]).exit_code == 0
+
+
+@pytest.mark.real
+def test_a_running_gateway_whose_database_breaks_ends_and_is_whole_after_a_rebuild(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path, DEMO_MODELS)
+    gateway.start()
+    answered = [gateway.post("chat").headers["x-request-id"] for _ in range(3)]
+    assert gateway.process is not None
+    with closing(open_site(gateway.state)) as site:
+        site.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    smash(gateway.state, pages_of(gateway.state, "segments") + pages_of(gateway.state, "ledger"))
+    answered.append(gateway.post("chat").headers["x-request-id"])
+    assert gateway.process.wait(timeout=30) == 43
+    assert json.loads(gateway.process.communicate()[0].splitlines()[-1])["error"]["code"] == "state_damaged"
+    assert gateway.ao("serve").returncode == 43, "it is not served from a damaged database"
+    done = gateway.ao("ledger", "rebuild")
+    assert done.returncode == 0, done.stderr
+    gateway.start()
+    assert gateway.post("chat").status_code == 200
+    assert gateway.stop() == 0
+    with closing(open_site(gateway.state)) as site:
+        rows = {row["id"]: row["outcome"] for row in site.database.execute("SELECT id, outcome FROM ledger")}
+    assert {rows.get(name) for name in answered} == {"complete"}
+    assert len(rows) == 5

@@ -287,7 +287,9 @@ def test_a_clock_that_ran_ahead_for_a_while_does_not_keep_later_usage_from_being
 def test_a_late_report_warns_or_blocks_as_the_licence_says(site: Site, duty: str, serves: bool) -> None:
     put_licence(site, serial=2, usage={"report_every_days": 30, "when_overdue": duty})
     in_time, late = NOW + timedelta(days=30, seconds=300), NOW + timedelta(days=30, seconds=301)
-    assert standing(site, in_time).warnings == ()
+    assert standing(site, NOW + timedelta(days=22)).warnings == ()
+    [coming] = standing(site, in_time).warnings
+    assert "due by" in coming
     assert refusal_of(site, in_time) is None
     found = standing(site, late)
     assert found.terms.serves is serves
