@@ -11,6 +11,7 @@ import click
 
 from appliance.cli.face import Face, Result, command, table
 from appliance.errors import NotInitialised
+from appliance.ledger.copies import former_files
 from appliance.ledger.seal import Sealed, sealed_files
 from appliance.operations.usage import (
     CLOCK_LEAD,
@@ -88,7 +89,8 @@ def add_to(main: click.Group) -> None:
         """Write the sealed usage files that the vendor has not acknowledged. Read back and compared."""
         with face.site() as site:
             written = export_usage(site, out, everything=everything)
-            digests = {each.name: each.digest for each in sealed_files(site.database)}
+            known = [*former_files(site.database, everything=True), *sealed_files(site.database)]
+            digests = {each.name: each.digest for each in known}
         files = [{"file": str(w.path), "digest": digests[w.path.name], "bytes": w.size} for w in written]
         return Result(
             {"files": files},

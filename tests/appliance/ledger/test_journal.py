@@ -278,7 +278,12 @@ def test_room_for_every_end_is_set_aside_and_given_back(tmp_path: Path) -> None:
     (segment,) = segments(tmp_path)
     held = segment.stat()
     assert held.st_blocks * 512 >= held.st_size + 100 * ENTRY_BYTES
-    longest: dict[str, Any] = {"org": "\N{GRINNING FACE}" * 64, "team": '"' * 64, "model": "m" * 128, "deployment": "m" * 134}
+    longest: dict[str, Any] = {
+        "org": "\N{GRINNING FACE}" * 64,
+        "team": '"' * 64,
+        "model": "m" * 128,
+        "deployment": "m" * 134,
+    }
     for number in range(100):
         journal.end(entry(f"x{number}", **longest))
     assert (segment.stat().st_size - held.st_size) / 100 < ENTRY_BYTES
