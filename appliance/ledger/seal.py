@@ -79,6 +79,12 @@ def open_since(site: Site) -> datetime:
     return last.period.end if last else began(site.database) or site.created_at
 
 
+def _restored_before_any_file(site: Site) -> datetime | None:
+    """The first file of a restored epoch brings along all that came with the backup, whatever day that ended in."""
+    row = site.database.execute("SELECT restored_at FROM predecessor").fetchone()
+    return parse_time(row["restored_at"]) if row and last_sealed(site.database) is None else None
+
+
 def began(database: sqlite3.Connection) -> datetime | None:
     """Where a restored site's first period starts: where the last one in the backup ended."""
     row = database.execute("SELECT period_end FROM predecessor").fetchone()
@@ -106,10 +112,10 @@ def seal(
     None where somebody else has sealed it meanwhile.
     """
     terms = Terms(labels or LabelPolicy(), licence.licence if licence else NO_CONTRACT)
-    chosen = unsealed(period.end, now)
     with alone(site.journal_folder):
         if open_since(site) != period.start:
             return None
+        chosen = unsealed(max(period.end, _restored_before_any_file(site) or period.end), now)
         counted = _Counted(
             tuple(rows(site.database, chosen, Redaction(terms, site.key.derive))),
             admissions(site.database, chosen),

@@ -230,3 +230,16 @@ def test_the_commands_ask_for_the_passphrase_and_say_what_comes_next(site: Site,
     told = json.loads(back.output)
     assert (told["predecessor"], Path(told["request"]).is_file()) == (site.epoch, True)
     assert CliRunner().invoke(main, ["status"], env=new).exit_code == 26
+
+
+def test_all_that_came_with_the_backup_is_in_the_first_file_also_after_days(site: Site, tmp_path: Path) -> None:
+    record(site, entry("next-day", ended_at=ms(20)), name="after-midnight")
+    done = back_up(site, tmp_path / "b.backup", SECRET, NOW + timedelta(hours=21), limits=CHEAP)
+    restore(done.file, tmp_path / "new", typed(SECRET), NOW + timedelta(days=4))
+    with closing(open_site(tmp_path / "new")) as new:
+        record(new, entry("fresh", ended_at=ms(4 * 24 + 1)), name="fresh")
+        seal_now(new, NOW + timedelta(days=4, hours=2), lead=None)
+        first, *rest = usages(new)
+        assert first.tree.size == 4
+        assert "late_entries" not in {each.code for each in first.anomalies}
+        assert [each.tree.size for each in rest if each.tree.size] == [1]
