@@ -7,8 +7,9 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 ARGS   ?=
 SECONDS ?= 30
 RUNTIME ?=
+ROUNDS ?= 2000
 
-.PHONY: run test test-aarch64 check format bench fuzz lock wheels clean
+.PHONY: run test test-aarch64 check format bench crash fuzz lock wheels clean
 
 run: $(VENV)/.checkout  ## a licensed gateway that answers OpenAI clients on 127.0.0.1:8080
 	$(BIN)/ao quickstart $(ARGS)
@@ -32,6 +33,10 @@ format: $(VENV)/.development
 
 bench: $(VENV)/.development  ## CPU per request, requests per second and added latency, as a table
 	$(BIN)/python -m tests.bench $(ARGS)
+
+crash: $(VENV)/.development  ## kill -9 and failing disks: ROUNDS of the journal and the ledger, a tenth with a whole gateway
+	CRASH_ROUNDS=$(ROUNDS) GATEWAY_ROUNDS=$$(( ($(ROUNDS) + 9) / 10 )) CRASH_SEED=$${CRASH_SEED:-$$(date +%s)} \
+	  $(BIN)/python -m pytest -q tests/crash $(ARGS)
 
 fuzz: $(VENV)/.fuzz  ## give every reader of foreign bytes what nobody thought of; SECONDS= for each
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(ARGS)

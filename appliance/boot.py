@@ -76,7 +76,9 @@ def open_worker(settings: Settings) -> Worker:
     return Worker(
         site=site,
         secrets=host_secrets(os.environ, settings.secrets_dir),
-        journal=Journal(site.journal_folder, f"{now.strftime('%Y%m%dT%H%M%S')}-{tag}"),
+        journal=Journal(
+            site.journal_folder, f"{now.strftime('%Y%m%dT%H%M%S')}-{tag}", keep_free=settings.keep_free_mib * 2**20
+        ),
         window=RateWindow(
             settings.state_dir / "rate-window", rpm=None, boot_id=bytes.fromhex(boot_id().replace("-", ""))
         ),

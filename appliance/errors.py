@@ -28,6 +28,11 @@ model call is in gateway/errors.py.)
         ├── UsageUnknown         81  a usage file or receipt that this site's chain does not know
         ├── NotServing          100  no gateway is running on this state
         ├── AuditBroken         101  the audit trail is not what was written
+        ├── StorageFull          82  the disk has no room to record another call
+        ├── EntryUnknown         83  no exchange of that id is in the ledger, or in a sealed file
+        ├── EntryPruned          84  it was, and its retention is over
+        ├── BackupRefused        85  a backup that cannot be opened, or put back here
+        ├── LedgerLost           86  what a rebuild needs cannot be read any more
         └── LicenceRefused    20-28  the licence ladder's rungs (licensing/standing.py)
 """
 
@@ -66,7 +71,7 @@ class StateDamaged(ApplianceError):
     code = "state_damaged"
     exit_code = 43
     http_status = 503
-    default_remedy = "Restore the state folder from a backup, and keep the damaged one for the vendor to look at."
+    default_remedy = "Run: ao ledger rebuild. Where that cannot help, restore a backup: ao restore FILE."
 
 
 class PortTaken(ApplianceError):
@@ -198,6 +203,37 @@ class UsageUnknown(ApplianceError):
     code = "usage_unknown"
     exit_code = 81
     default_remedy = "Check that the file belongs to this site: ao usage show."
+
+
+class StorageFull(ApplianceError):
+    code = "storage_full"
+    exit_code = 82
+    http_status = 507
+    default_remedy = "Make room on the disk of the state folder; calls are let in again by themselves."
+
+
+class EntryUnknown(ApplianceError):
+    code = "entry_unknown"
+    exit_code = 83
+    default_remedy = "Check the request id; a call of today is in no file until its day is sealed."
+
+
+class EntryPruned(ApplianceError):
+    code = "entry_pruned"
+    exit_code = 84
+    default_remedy = "Look in a backup from before, or keep entries longer: usage.retention_days in the config."
+
+
+class BackupRefused(ApplianceError):
+    code = "backup_refused"
+    exit_code = 85
+    default_remedy = "Check the file and the passphrase, and name an empty folder with --state-dir."
+
+
+class LedgerLost(ApplianceError):
+    code = "ledger_lost"
+    exit_code = 86
+    default_remedy = "Restore the last backup into an empty folder: ao restore FILE."
 
 
 class LicenceRefused(ApplianceError):

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, ValidationError
 
 from appliance.errors import SettingsRefused
+from appliance.ledger.room import KEEP_FREE_BYTES
 from licensing.document import first_fault
 
 SETTINGS_VARIABLE = "AO_GATEWAY_SETTINGS"
@@ -25,7 +26,8 @@ DEFAULT_FILE = Path("/etc/ao/settings.toml")
 
 class Settings(BaseModel):
     """`secrets_dir` holds one file per `${NAME}` (systemd's credentials folder works); `workers` are processes;
-    `metrics_from` are the networks whose hosts may read /metrics."""
+    `metrics_from` are the networks whose hosts may read /metrics; no call is let in while less than `keep_free_mib`
+    is free where the state lies."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -35,6 +37,7 @@ class Settings(BaseModel):
     workers: int = Field(default=1, ge=1, le=256)
     secrets_dir: Path | None = None
     metrics_from: tuple[IPvAnyNetwork, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
+    keep_free_mib: int = Field(default=KEEP_FREE_BYTES // 2**20, ge=1, le=1_048_576)
 
 
 def load_settings(file: Path | None, environment: Mapping[str, str], options: Mapping[str, Any]) -> Settings:

@@ -3,7 +3,8 @@ run.
 
 Promise: nothing listens before licence, config and secrets have been found good. While running, this process takes the
 journal into the ledger, raises the time floor as uptime allows, records steps of the clock, judges the licence every
-minute, and seals each day when it is over. When it dies the kernel ends the gateway's processes with it.
+minute, and seals each day when it is over. A database found damaged ends it: what is in the journal stays there for
+`ao ledger rebuild`. When it dies the kernel ends the gateway's processes with it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from datetime import UTC, datetime, timedelta
 from types import FrameType
 
 from appliance.config.secrets import host_secrets
-from appliance.errors import GatewayFailed, PortTaken
+from appliance.errors import GatewayFailed, PortTaken, StateDamaged
 from appliance.gateway.snapshot import take_snapshot
 from appliance.host_process import boot_id, keep_memory_to_oneself
 from appliance.ledger.store import prune, take_in
@@ -31,11 +32,12 @@ from appliance.observe.books import Books, Seen
 from appliance.observe.exposition import Exposition
 from appliance.observe.tally import Tally
 from appliance.observe.worker_counts import FOLDER, VARIABLE, empty_folder
-from appliance.operations.usage import seal_due
+from appliance.operations.usage import CLOCK_LEAD, STEADY_LEAD, drop_old, seal_due
 from appliance.settings import SETTINGS_VARIABLE, Settings
-from appliance.state.database import transaction
+from appliance.state.database import DatabaseFault, is_damage, transaction
+from appliance.state.inspection import Inspection
 from appliance.state.serving import ServingLock
-from appliance.state.site import Site, open_site
+from appliance.state.site import DATABASE, Site, open_site
 from appliance.state.standing import judge_site, reported_until
 from licensing.clock import Look, observe, step_between, witness
 from licensing.document import Verified, format_time
@@ -55,6 +57,10 @@ KEEP_JOURNAL = timedelta(days=2)
 READY_SECONDS = 30.0
 GO = b"go\n"
 STOP_SECONDS = 40.0
+
+
+INSPECT_FIRST_BYTES = 32 * 1024 * 1024
+"""A database up to this size is inspected before anything listens, a larger one while the gateway serves already."""
 
 
 @dataclass(slots=True)
@@ -93,8 +99,7 @@ def serve(settings: Settings, *, on_ready: Callable[[Site, Standing], None]) -> 
                 _keep_books(site, gateway, standing, stop, *shown)
         finally:
             _stop_gateway(gateway)
-            take_in(site.database, site.journal_folder, _now())
-            _record_stop(site, run)
+            _close_books(site, run)
     finally:
         _stop_gateway(gateway)
         lock.release()
@@ -103,6 +108,8 @@ def serve(settings: Settings, *, on_ready: Callable[[Site, Standing], None]) -> 
 
 def check_may_serve(site: Site, settings: Settings) -> Standing:
     """Where the site stands, if it may serve at all. Raises the refusal that callers would meet."""
+    if (site.folder / DATABASE).stat().st_size <= INSPECT_FIRST_BYTES:
+        Inspection(site.folder / DATABASE).finish()
     site.raise_time_floor(lambda floor: witness(floor, BUILD_TIME, "this release's build"))
     site.observe_boot(boot_id(), _now(), _tolerance(site))
     snapshot = take_snapshot(site, host_secrets(os.environ, settings.secrets_dir), _now())
@@ -134,6 +141,7 @@ def _keep_books(
 ) -> None:
     before = steady_since = _look()
     judged = time.monotonic()
+    inspection = Inspection(site.folder / DATABASE)
     while not stop.asked:
         time.sleep(TAKE_IN_SECONDS)
         if gateway.poll() is not None:
@@ -147,9 +155,16 @@ def _keep_books(
                 steady_since = before if stepped else steady_since
                 standing = _judge(site, standing)
                 books.saw(standing, site.time_floor(), reported_until(site), stepped=stepped)
-                seal_due(site, _now(), trust_clock=before.monotonic - steady_since.monotonic >= STEADY_SECONDS)
+                steady = before.monotonic - steady_since.monotonic >= STEADY_SECONDS
+                seal_due(site, _now(), lead=STEADY_LEAD if steady else CLOCK_LEAD)
+                drop_old(site)
                 prune(site.database, site.journal_folder, reported_until(site) - KEEP_JOURNAL)
-        except Exception:
+            inspection.raise_if_damaged()
+        except StateDamaged:
+            raise
+        except Exception as exc:
+            if isinstance(exc, DatabaseFault) and is_damage(exc):
+                raise StateDamaged(f"The state database is damaged: {exc}.", where=str(site.folder)) from exc
             # Whatever it is: the journal keeps every entry until it can be taken in; serving and trying go on.
             log.exception("the books could not be kept; trying again")
 
@@ -170,6 +185,8 @@ def _judge(site: Site, before: Standing) -> Standing:
     if standing.rung is not before.rung:
         site.board.raise_generation()
         log.warning("%s: %s %s", standing.code, standing.sentence, standing.terms.remedy)
+    for warning in set(standing.warnings) - set(before.warnings):
+        log.warning("%s", warning)
     return standing
 
 
@@ -246,6 +263,15 @@ def _stop_gateway(gateway: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             gateway.kill()
             gateway.wait()
+
+
+def _close_books(site: Site, run: int) -> None:
+    try:
+        take_in(site.database, site.journal_folder, _now())
+        _record_stop(site, run)
+    except DatabaseFault:
+        # The journal has it all, and the next start takes it in, or says what is wrong.
+        log.exception("the books could not be closed")
 
 
 def _record_start(site: Site) -> int:

@@ -20,6 +20,8 @@ from licensing.licence import Licence
 from licensing.trust import Trust
 
 EXPIRING_DAYS = 30
+REPORT_SOON = timedelta(days=7)
+"""How long before a report is due the site is told, but no longer than a quarter of what it has for it."""
 
 
 class Rung(StrEnum):
@@ -83,6 +85,8 @@ class Standing:
     days_left: int | None = None
     licence: Licence | None = None
     warnings: tuple[str, ...] = ()
+    report_due: datetime | None = None
+    """When the next report is due, from REPORT_SOON before it on."""
 
     @property
     def terms(self) -> Terms:
@@ -152,15 +156,10 @@ def _by_date(claims: Licence, now: datetime, tolerance: timedelta, reported_unti
             days_left,
             claims,
         )
-    duty, late = claims.usage, None
-    if duty is not None and now > reported_until + timedelta(days=duty.report_every_days) + tolerance:
-        late = (
-            f"Usage is acknowledged up to {format_time(reported_until)}; the licence asks for a report every "
-            f"{duty.report_every_days} days."
-        )
-        if duty.when_overdue == "block":
-            return Standing(Rung.USAGE_OVERDUE, late, days_left, claims)
-    warnings = (late,) if late else ()
+    due, told, blocks = _report(claims, now, tolerance, reported_until)
+    if blocks:
+        return Standing(Rung.USAGE_OVERDUE, told, days_left, claims, report_due=due)
+    warnings = (told,) if told else ()
     if now >= claims.expires_at + tolerance:
         ends = claims.expires_at + timedelta(days=claims.grace_days)
         return Standing(
@@ -169,6 +168,7 @@ def _by_date(claims: Licence, now: datetime, tolerance: timedelta, reported_unti
             days_left,
             claims,
             warnings,
+            due,
         )
     if claims.expires_at - now <= timedelta(days=EXPIRING_DAYS):
         return Standing(
@@ -177,10 +177,33 @@ def _by_date(claims: Licence, now: datetime, tolerance: timedelta, reported_unti
             days_left,
             claims,
             warnings,
+            due,
         )
     return Standing(
-        Rung.VALID, f"The licence is valid until {format_time(claims.expires_at)}.", days_left, claims, warnings
+        Rung.VALID, f"The licence is valid until {format_time(claims.expires_at)}.", days_left, claims, warnings, due
     )
+
+
+def _report(
+    claims: Licence, now: datetime, tolerance: timedelta, reported_until: datetime
+) -> tuple[datetime | None, str, bool]:
+    """When the next report is due, the sentence about it, and whether its lateness stops the site. Nothing while it is
+    far off."""
+    duty = claims.usage
+    if duty is None:
+        return None, "", False
+    allowed = timedelta(days=duty.report_every_days)
+    due = reported_until + allowed
+    so_far = (
+        f"Usage is acknowledged up to {format_time(reported_until)}; the licence asks for a report every "
+        f"{duty.report_every_days} days"
+    )
+    if now > due + tolerance:
+        return due, f"{so_far}.", duty.when_overdue == "block"
+    if now < due - min(REPORT_SOON, allowed / 4):
+        return None, "", False
+    then = "no model call is answered after that" if duty.when_overdue == "block" else "it is late after that"
+    return due, f"{so_far}. The next is due by {format_time(due)}, and {then}.", False
 
 
 def _span(gap: timedelta) -> str:

@@ -6,8 +6,10 @@ import click
 
 from appliance.cli import (
     audit,
+    backup,
     config,
     keys,
+    ledger,
     licence,
     media,
     metrics,
@@ -45,7 +47,9 @@ config.add_to(main)
 keys.add_to(main)
 serve.add_to(main)
 usage.add_to(main)
+ledger.add_to(main)
 receipt.add_to(main)
+backup.add_to(main)
 status.add_to(main)
 metrics.add_to(main)
 audit.add_to(main)

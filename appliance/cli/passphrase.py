@@ -1,5 +1,5 @@
-"""How a command asks for the passphrase of an officer's key: at a prompt, or from a file or a descriptor. There is no
-option for the passphrase itself: other processes and the shell's history would see it."""
+"""How a command asks for the passphrase of an officer's key or a backup: at a prompt, or from a file or a descriptor.
+There is no option for the passphrase itself: other processes and the shell's history would see it."""
 
 from __future__ import annotations
 
@@ -31,13 +31,15 @@ def passphrase_options(function: Callable[P, T]) -> Callable[P, T]:
     return by_file(by_descriptor(function))
 
 
-def ask_passphrase(file: Path | None, descriptor: int | None, *, confirm: bool = False) -> AskPassphrase:
+def ask_passphrase(
+    file: Path | None, descriptor: int | None, *, confirm: bool = False, question: str = QUESTION
+) -> AskPassphrase:
     """Where the passphrase will come from, asked for only once it is needed."""
     if file is not None and descriptor is not None:
         raise click.UsageError("Give --passphrase-file or --passphrase-fd, not both.")
 
     def ask() -> Passphrase:
-        return taken_from(file, descriptor, _prompt, confirm=confirm, question=QUESTION)
+        return taken_from(file, descriptor, _prompt, confirm=confirm, question=question)
 
     return ask
 

@@ -28,9 +28,12 @@ def add_to(main: click.Group) -> None:
 
         def ready(_: Site, standing: Standing) -> None:
             if face.as_json:
-                click.echo(json.dumps({"base_url": base_url, "rung": standing.rung.value}))
+                facts = {"base_url": base_url, "rung": standing.rung.value, "warnings": list(standing.warnings)}
+                click.echo(json.dumps(facts))
             else:
                 click.echo(f"Serving at {base_url} ({standing.rung.value}: {standing.sentence})")
+                for warning in standing.warnings:
+                    click.echo(f"Warning: {warning}")
 
         serve_until_stopped(settings, on_ready=ready)
         return Result({"stopped": True}, ["Stopped."])

@@ -43,6 +43,7 @@ def _data(found: Status) -> dict[str, Any]:
             "warnings": list(standing.warnings),
             "remedy": standing.terms.remedy,
             "request": str(found.request) if found.request else None,
+            "report_due": format_time(standing.report_due) if standing.report_due else None,
         },
         "config": {
             "serial": found.config.serial,

@@ -1,4 +1,4 @@
-"""`ao usage show|seal|export`."""
+"""`ao usage show|seal|export|prove|check-proof`."""
 
 from __future__ import annotations
 
@@ -10,17 +10,30 @@ from typing import Any
 import click
 
 from appliance.cli.face import Face, Result, command, table
+from appliance.errors import NotInitialised
+from appliance.ledger.copies import former_files
 from appliance.ledger.seal import Sealed, sealed_files
 from appliance.operations.usage import (
+    CLOCK_LEAD,
     acknowledged_seq,
+    check_proof,
     export_usage,
     held_back,
-    read_usage_file,
+    key_in_request,
+    look_into_usage_file,
+    open_usage_file,
+    prove_exchange,
     seal_due,
     seal_now,
     uses,
 )
+from licensing.algorithms import PublicKey
 from licensing.document import format_time
+from media.writer import write_document
+
+_request_option = click.option(
+    "--request", type=click.Path(path_type=Path), help="The request of the site that signed it (default: this site)."
+)
 
 
 def add_to(main: click.Group) -> None:
@@ -30,12 +43,16 @@ def add_to(main: click.Group) -> None:
 
     @command(group, "show", example="ao usage show usage-2026-11-23.signed.json")
     @click.argument("file", required=False, type=click.Path(path_type=Path))
-    def show(face: Face, *, file: Path | None) -> Result:
-        """Show usage that the vendor has not acknowledged; or, given a FILE, exactly what it tells the vendor."""
+    @_request_option
+    def show(face: Face, *, file: Path | None, request: Path | None) -> Result:
+        """Show usage that the vendor has not acknowledged; or, given a FILE, exactly what it tells the vendor.
+
+        A FILE is shown on any machine: all that is signed, and nothing else leaves in it. Where there is no site, its
+        signature is held against --request; without that too, it is shown unchecked and says so.
+        """
+        if file is not None:
+            return _shown(face, file, request)
         with face.site() as site:
-            if file is not None:
-                data = read_usage_file(site, file).model_dump(mode="json", by_alias=True, exclude_none=True)
-                return Result(data, json.dumps(data, indent=2).splitlines())
             rows = [asdict(each) for each in uses(site, face.now)]
             files = [_file(each) for each in sealed_files(site.database, acknowledged_seq(site))]
         header = ("team", "model", "requests", "errors", "interrupted", "prompt_tokens", "completion_tokens")
@@ -57,7 +74,7 @@ def add_to(main: click.Group) -> None:
             act = seal_now if now_too else seal_due
             # What ended within this very second belongs to the period that is being closed.
             now = face.next_second() if now_too else face.now
-            sealed = act(site, now, trust_clock=trust_clock)
+            sealed = act(site, now, lead=None if trust_clock else CLOCK_LEAD)
             held = held_back(site, now)
         files = [_file(each) for each in sealed]
         lines = [f"{each['name']}  {each['start']} to {each['end']}  {each['digest']}" for each in files]
@@ -72,12 +89,60 @@ def add_to(main: click.Group) -> None:
         """Write the sealed usage files that the vendor has not acknowledged. Read back and compared."""
         with face.site() as site:
             written = export_usage(site, out, everything=everything)
-            digests = {each.name: each.digest for each in sealed_files(site.database)}
+            known = [*former_files(site.database, everything=True), *sealed_files(site.database)]
+            digests = {each.name: each.digest for each in known}
         files = [{"file": str(w.path), "digest": digests[w.path.name], "bytes": w.size} for w in written]
         return Result(
             {"files": files},
             [*(f"{each['file']}  {each['digest']}" for each in files), "Written and read back: safe to remove."],
         )
+
+    @command(group, "prove", example="ao usage prove --request-id req_019d… --out proof.json")
+    @click.option("--request-id", required=True, help="The x-request-id of the call.")
+    @click.option("--out", type=click.Path(path_type=Path), default=Path("usage-proof.json"), show_default=True)
+    def prove(face: Face, *, request_id: str, out: Path) -> Result:
+        """Write the proof that one call is counted in a sealed usage file. It shows that call's entry and no other."""
+        with face.site() as site:
+            proof = prove_exchange(site, request_id)
+        write_document(out, proof.to_bytes())
+        data = {"file": str(out), "seq": proof.seq, "digest": proof.file, "entry": proof.entry}
+        return Result(data, [f"{out}: the call is in usage file {proof.seq}, {proof.file}."])
+
+    @command(group, "check-proof", example="ao usage check-proof proof.json --file usage-2026-11-23.signed.json")
+    @click.argument("proof", type=click.Path(path_type=Path))
+    @click.option("--file", required=True, type=click.Path(path_type=Path), help="The usage file that it is about.")
+    @_request_option
+    def check(face: Face, *, proof: Path, file: Path, request: Path | None) -> Result:
+        """Check a proof against the signed usage file that it names. Needs no ledger, and no network."""
+        if (key := _key(face, request)) is None:
+            raise NotInitialised("There is no site here.", remedy="Name the signing site's request: --request FILE.")
+        held = check_proof(proof, file, key)
+        entry = json.dumps(held.entry, indent=2, sort_keys=True).splitlines()
+        return Result(
+            {"holds": True, "seq": held.seq, "entry": held.entry},
+            [f"The proof holds: usage file {held.seq} of {held.site} counts this call:", *entry],
+        )
+
+
+def _key(face: Face, request: Path | None) -> PublicKey | None:
+    """Whose files are looked at: the named site's, else the one that is here."""
+    if request is not None:
+        return key_in_request(request)
+    try:
+        with face.site() as site:
+            return site.key.public_key
+    except NotInitialised:
+        return None
+
+
+def _shown(face: Face, file: Path, request: Path | None) -> Result:
+    key = _key(face, request)
+    usage = look_into_usage_file(file) if key is None else open_usage_file(file, key).claims
+    data = usage.model_dump(mode="json", by_alias=True, exclude_none=True)
+    lines = json.dumps(data, indent=2).splitlines()
+    if key is None:
+        click.echo("The signature is NOT checked: there is no site here. Name its request: --request FILE.", err=True)
+    return Result(data, lines)
 
 
 def _file(sealed: Sealed) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from appliance.config.handling_part import Handling, RollbackPart, SecretsPart, handling
 from appliance.config.media_part import MediaPart, MediaPolicy, media_policy
+from appliance.config.usage_part import UsagePart, UsagePolicy
 from appliance.errors import ConfigRefused
 from licensing.config_header import HEADER_MEMBERS, ConfigHeader
 from media.strict_yaml import Document
@@ -51,6 +52,7 @@ class ConfigPart(_Part):
     media: MediaPart = MediaPart()
     secrets: SecretsPart = SecretsPart()
     rollback: RollbackPart = RollbackPart()
+    usage: UsagePart = Field(default_factory=UsagePart)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class Config:
     media: MediaPolicy = field(default_factory=MediaPolicy)
     handling: Handling = field(default_factory=Handling)
     reserved: tuple[str, ...] = ()
+    usage: UsagePolicy = field(default_factory=UsagePolicy)
 
     @property
     def aliases(self) -> tuple[str, ...]:
@@ -117,6 +120,7 @@ def read_config(
         media_policy(part.media),
         handling(part.secrets, part.rollback),
         asked,
+        part.usage.policy(),
     )
 
 

@@ -9,6 +9,8 @@ from appliance.config.features import asked_features
 from appliance.config.model import Config, Deployment
 from appliance.config.sealed import is_clear, is_sealed
 from appliance.config.settings_diff import SettingChange, extras_of, settings_changed
+from appliance.config.usage_part import UsagePolicy
+from appliance.config.usage_part import changes as usage_changes
 from media.yaml_document import Value
 
 
@@ -32,6 +34,7 @@ class Plan:
     settings: tuple[SettingChange, ...] = ()
     features: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    usage: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """The plan for a person, a line a fact, in the manner of a diff."""
@@ -46,6 +49,7 @@ class Plan:
         if not self.changes:
             shown.append("no model changes")
         shown += [change.line() for change in self.settings]
+        shown += self.usage
         shown += [f"asks for {feature}" for feature in self.features]
         return [*shown, *(f"warning: {warning}" for warning in self.warnings)]
 
@@ -70,6 +74,7 @@ def plan(before: Config | None, after: Config, texts: tuple[Value, Value] = (Non
         settings_changed(*texts),
         tuple(title for title in asked if title not in asked_before),
         clear_key_warnings(after),
+        tuple(usage_changes(before.usage if before else UsagePolicy(), after.usage)),
     )
 
 

@@ -17,7 +17,7 @@ from media.yaml_document import Value
 HIDDEN: Final = "(hidden)"
 _SECRET: Final = re.compile(r"key|secret|token|password|credential", re.IGNORECASE)
 _NOT_A_SECRET: Final = re.compile(r"tokens\b|max_tokens|tpm", re.IGNORECASE)
-_ELSEWHERE: Final = frozenset({"models", *HEADER_MEMBERS})
+_ELSEWHERE: Final = frozenset({"models", "usage", *HEADER_MEMBERS})
 _LENGTH: Final = 200
 _WORDS: Final[Mapping[bool | None, str]] = {None: "null", True: "true", False: "false"}
 

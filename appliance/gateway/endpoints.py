@@ -21,6 +21,7 @@ from appliance.gateway.exchange import BYTES_PER_TOKEN, Exchange
 from appliance.gateway.relay import Headers, relay
 from appliance.gateway.request import ClientGone, parse_call, read_body
 from appliance.gateway.worker import Worker
+from licensing.document import format_time
 from licensing.errors import Refusal
 
 log = logging.getLogger("ao.gateway")
@@ -54,9 +55,12 @@ def endpoints(worker: Callable[[], Worker]) -> list[ASGIRouteHandler]:
 
     @asgi("/readyz", copy_scope=False)
     async def readyz(scope: Scope, receive: Receive, send: Send) -> None:
-        """Whether a call would be answered now; if not, the code of the reason and nothing else."""
-        refusal = (await worker().snapshot()).refusal
+        """Whether a call would be answered now; if not, the code of the reason. When the next usage report is due, if
+        that is soon. Nothing else."""
+        snapshot = await worker().snapshot()
+        refusal, due = snapshot.refusal, snapshot.standing.report_due
         body = {"ready": refusal is None} | ({"code": refusal.code} if refusal else {})
+        body |= {"usage_report_due": format_time(due)} if due else {}
         await _send(send, 503 if refusal else 200, msgspec.json.encode(body), _plain(worker()))
 
     @asgi("/", copy_scope=False)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from appliance.access.window import RateWindow
 from appliance.config.secrets import SecretLookup
+from appliance.errors import ApplianceError
 from appliance.gateway.errors import Unavailable
 from appliance.gateway.exchange import Exchange
 from appliance.gateway.snapshot import JUDGE_SECONDS, Snapshot, take_snapshot
@@ -51,7 +52,9 @@ class Worker:
         self._count = 0
         self._refreshing = asyncio.Lock()
         self._judged = 0.0
-        self._snapshot = take_snapshot(site, secrets, clock())
+        self._no_record: str | None = None
+        self._taken = take_snapshot(site, secrets, clock())
+        self._snapshot = self._taken
         self._judged = self.monotonic()
         self.window = window
         self.client = client
@@ -81,7 +84,7 @@ class Worker:
 
     async def snapshot(self) -> Snapshot:
         """The state to decide by: fresh whenever anything has changed."""
-        if self._site.board.generation != self._snapshot.generation:
+        if self._site.board.generation != self._taken.generation:
             await self._refresh()
         return self._snapshot
 
@@ -92,28 +95,46 @@ class Worker:
             self.window.add_tokens(self.window_time(), tokens)
 
     async def keep(self) -> None:
-        """Runs for as long as the worker: journal to disk, a judgement a minute. Ends when it is cancelled."""
+        """Runs for as long as the worker: journal to disk, a look at its room, a judgement a minute. Ends when it is
+        cancelled."""
         while True:
             await asyncio.sleep(SYNC_SECONDS)
             try:
-                await asyncio.to_thread(self._journal.sync)
+                await self._sync()
+                self._look_for_room()
                 self.counts.show(exchanges_open=self._journal.open_exchanges, cooling={}, queued={})
                 if self.monotonic() - self._judged >= JUDGE_SECONDS:
                     await self._refresh()
-            except OSError:
+            except (OSError, ApplianceError):
                 log.exception("the journal could not be made durable")
+                self._look_for_room()
+
+    async def _sync(self) -> None:
+        sync = self._journal.begin_sync()
+        if sync is not None:
+            self._journal.finish_sync(sync, await asyncio.to_thread(sync.flush))
+
+    def _look_for_room(self) -> None:
+        """A call that could not be recorded is not let in, and takes nothing out of the caps."""
+        refusal = self._journal.refusal()
+        code = refusal.code if refusal else None
+        if code != self._no_record:
+            log.warning("%s", f"{refusal} [{code}] {refusal.remedy}" if refusal else "calls can be recorded again")
+            self._no_record = code
+        self._snapshot = self._taken if refusal is None else replace(self._taken, refusal=refusal)
 
     async def _refresh(self) -> None:
         async with self._refreshing:
             generation = self._site.board.generation
             due = self.monotonic() - self._judged >= JUDGE_SECONDS
-            if generation == self._snapshot.generation and not due:
+            if generation == self._taken.generation and not due:
                 return
             try:
-                self._snapshot = await asyncio.to_thread(take_snapshot, self._site, self._secrets, self._clock())
+                self._taken = await asyncio.to_thread(take_snapshot, self._site, self._secrets, self._clock())
             except Exception:
                 # Whatever is wrong with the state, calls must not be answered by what was true before.
                 log.exception("the state cannot be read")
                 refusal = Unavailable("The state of this site cannot be read.", remedy="Ask the operator: ao status.")
-                self._snapshot = replace(self._snapshot, generation=generation, refusal=refusal)
+                self._taken = replace(self._taken, generation=generation, refusal=refusal)
+            self._look_for_room()
             self._judged = self.monotonic()

@@ -2,8 +2,10 @@
 
 Promise: periods follow on without a gap and never cross a UTC midnight; a day with nothing has its file too. An
 exchange belongs to the period that it ends in; one that reaches the ledger after its period was sealed goes into the
-next and is told there as an anomaly. The file, the entries' membership and the registers are one transaction: a file
-once sealed is a committed row, and exporting it again gives the same bytes.
+next and is told there as an anomaly; so is one stamped by a clock that ran far ahead and was put right. The file, the
+entries' membership and the registers are one transaction: a file once sealed is a committed row, and exporting it again
+gives the same bytes. While the rows are being added up nobody else seals or takes in, and nobody who writes is kept
+waiting.
 """
 
 from __future__ import annotations
@@ -12,28 +14,26 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import groupby
-from typing import Any
 
-from appliance.ledger.entry import ERRORS, Outcome
-from appliance.ledger.store import COLUMNS, moment
+from appliance.config.usage_part import LabelPolicy
+from appliance.ledger.redact import Redaction, Terms
+from appliance.ledger.rows import FUTURE, Chosen, admissions, milliseconds, rows, unsealed
+from appliance.ledger.store import alone, moment
 from appliance.state.database import transaction
 from appliance.state.site import Site
 from licensing.algorithms import digest
-from licensing.document import format_time, parse_time
+from licensing.document import EARLIEST_YEAR, format_time, parse_time
 from licensing.envelope import parse, sign, to_json
 from licensing.licence import Licence
-from licensing.merkle import root_of
 from licensing.ratchet import Floor
-from licensing.strict_json import canonical, load_object
+from licensing.strict_json import load_object
 from licensing.usage import (
     Admission,
     Anomaly,
     ClockFacts,
     ClockStep,
-    Counts,
-    Latency,
     Period,
+    Predecessor,
     ReceiptNamed,
     Row,
     Run,
@@ -46,8 +46,10 @@ from licensing.usage import (
 MIDNIGHT_GRACE = timedelta(minutes=5)
 """How long after midnight a day is left open, so that the last entries of its last seconds are in the ledger."""
 
-_ROW_KEY = ("org", "team", "key", "model", "provider")
+NO_CONTRACT = "none"
 _ANOMALIES_LIMIT = 100
+_DEAD_CLOCK = (f"{EARLIEST_YEAR}-01-01T00:00:00Z",)
+"""A step to before this cannot be written as a time of a document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,19 @@ def last_sealed(database: sqlite3.Connection) -> Sealed | None:
 def open_since(site: Site) -> datetime:
     """Where the period that is open now started: at the last file's end, or when this epoch began."""
     last = last_sealed(site.database)
-    return last.period.end if last else site.created_at
+    return last.period.end if last else began(site.database) or site.created_at
+
+
+def _restored_before_any_file(site: Site) -> datetime | None:
+    """The first file of a restored epoch brings along all that came with the backup, whatever day that ended in."""
+    row = site.database.execute("SELECT restored_at FROM predecessor").fetchone()
+    return parse_time(row["restored_at"]) if row and last_sealed(site.database) is None else None
+
+
+def began(database: sqlite3.Connection) -> datetime | None:
+    """Where a restored site's first period starts: where the last one in the backup ended."""
+    row = database.execute("SELECT period_end FROM predecessor").fetchone()
+    return parse_time(row["period_end"]) if row else None
 
 
 def due_periods(start: datetime, now: datetime, grace: timedelta = MIDNIGHT_GRACE) -> Iterator[Period]:
@@ -90,33 +104,70 @@ def running_period(start: datetime, now: datetime) -> Period | None:
     return Period(start=start, end=end) if start < end <= _next_midnight(start) else None
 
 
-def seal(site: Site, period: Period, licence: Licence | None, now: datetime) -> Sealed:
-    """Seals one period: the one that follows the last file. The journal must have been taken in before."""
-    with transaction(site.database) as db:
-        last = last_sealed(db)
-        previous = last_usage(last)
-        usage = _usage(site, db, period, licence, last, previous, now)
-        body = usage.to_bytes()
-        envelope = sign(Usage.payload_type(), body, [site.key])
-        data = to_json(envelope)
-        name = _file_name(db, period)
-        db.execute(
-            "INSERT INTO usage_files VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (
-                usage.seq,
-                name,
-                format_time(period.start),
-                format_time(period.end),
-                digest(body),
-                data,
-                format_time(now),
-            ),
+def seal(
+    site: Site, period: Period, licence: Licence | None, now: datetime, labels: LabelPolicy | None = None
+) -> Sealed | None:
+    """Seals one period: the one that follows the last file. The journal must have been taken in before.
+
+    None where somebody else has sealed it meanwhile.
+    """
+    terms = Terms(labels or LabelPolicy(), licence.licence if licence else NO_CONTRACT)
+    with alone(site.journal_folder):
+        if open_since(site) != period.start:
+            return None
+        chosen = unsealed(max(period.end, _restored_before_any_file(site) or period.end), now)
+        counted = _Counted(
+            tuple(rows(site.database, chosen, Redaction(terms, site.key.derive))),
+            admissions(site.database, chosen),
+            tuple(_out_of_time(site.database, period, now)),
         )
+        with transaction(site.database) as db:
+            usage = _usage(site, db, period, licence, counted, now)
+            return _commit(site, db, usage, terms, chosen, now)
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """What was added up before the file could be made."""
+
+    rows: tuple[Row, ...]
+    admissions: tuple[Admission, ...]
+    out_of_time: tuple[Anomaly, ...]
+
+
+def _commit(site: Site, db: sqlite3.Connection, usage: Usage, terms: Terms, chosen: Chosen, now: datetime) -> Sealed:
+    body, period = usage.to_bytes(), usage.period
+    sealed = Sealed(
+        usage.seq,
+        _file_name(db, period),
+        period,
+        digest(body),
+        to_json(sign(Usage.payload_type(), body, [site.key])),
+    )
+    db.execute(
+        "INSERT INTO usage_files (seq, name, period_start, period_end, digest, bytes, sealed_at, terms) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            sealed.seq,
+            sealed.name,
+            format_time(period.start),
+            format_time(period.end),
+            sealed.digest,
+            sealed.data,
+            format_time(now),
+            terms.to_text(),
+        ),
+    )
+    db.execute(
+        f"UPDATE ledger SET seq = ? WHERE {chosen.where}",  # noqa: S608 - own condition
+        (sealed.seq, *chosen.bound),
+    )
+    for noted in ("anomalies", "clock_steps"):
         db.execute(
-            "UPDATE ledger SET seq = ? WHERE seq IS NULL AND ended_at < ?", (usage.seq, _milliseconds(period.end))
+            f"UPDATE {noted} SET seq = ? WHERE seq IS NULL AND at < ?",  # noqa: S608 - own names
+            (sealed.seq, format_time(period.end)),
         )
-        db.execute("UPDATE anomalies SET seq = ? WHERE seq IS NULL AND at < ?", (usage.seq, format_time(period.end)))
-    return Sealed(usage.seq, name, period, digest(body), data)
+    return sealed
 
 
 def last_usage(sealed: Sealed | None) -> Usage | None:
@@ -127,16 +178,11 @@ def last_usage(sealed: Sealed | None) -> Usage | None:
 
 
 def _usage(
-    site: Site,
-    db: sqlite3.Connection,
-    period: Period,
-    licence: Licence | None,
-    last: Sealed | None,
-    previous: Usage | None,
-    now: datetime,
+    site: Site, db: sqlite3.Connection, period: Period, licence: Licence | None, counted: _Counted, now: datetime
 ) -> Usage:
-    rows = tuple(_rows(db, period))
-    deltas = totals_by_model(rows)
+    last = last_sealed(db)
+    previous = last_usage(last)
+    deltas = totals_by_model(counted.rows)
     config = site.in_force("config")
     receipt = site.in_force("receipt")
     seq = last.seq + 1 if last else 1
@@ -151,81 +197,37 @@ def _usage(
         config_serial=config.serial if config else None,
         seq=seq,
         period=period,
-        rows=rows,
+        rows=counted.rows,
         deltas=deltas,
         registers=advance_registers(previous.registers if previous else {}, deltas),
-        tree=tree_of(rows),
+        tree=tree_of(counted.rows),
         previous=last.digest if last else None,
-        admissions=_admissions(db, period),
+        predecessor=None if last else _predecessor(db),
+        admissions=counted.admissions,
         clock=_clock(site, db, period),
         runs=_runs(db, period),
         last_receipt=_receipt(db, receipt) if receipt else None,
-        anomalies=_anomalies(db, period),
+        anomalies=(*_anomalies(db, period), *counted.out_of_time),
     )
 
 
-def _rows(db: sqlite3.Connection, period: Period) -> Iterator[Row]:
-    order = ", ".join(_ROW_KEY)
-    entries = db.execute(
-        f"SELECT {', '.join(COLUMNS)} FROM ledger WHERE seq IS NULL AND ended_at < ? "  # noqa: S608 - own names
-        f"ORDER BY {order}, id",
-        (_milliseconds(period.end),),
-    )
-    for labels, group in groupby(entries, key=lambda entry: tuple(entry[name] for name in _ROW_KEY)):
-        yield _row(dict(zip(_ROW_KEY, labels, strict=True)), list(group))
-
-
-def _row(labels: dict[str, str], entries: list[sqlite3.Row]) -> Row:
-    latencies = sorted(entry["latency_ms"] for entry in entries)
-    counts = Counts(
-        requests=len(entries),
-        errors=sum(entry["outcome"] in ERRORS for entry in entries),
-        interrupted=sum(entry["outcome"] == Outcome.INTERRUPTED for entry in entries),
-        **{
-            name: sum(entry[name] for entry in entries)
-            for name in (
-                "prompt_tokens",
-                "completion_tokens",
-                "cached_tokens",
-                "estimated_prompt_tokens",
-                "estimated_completion_tokens",
-            )
-        },
-    )
-    return Row(
-        **labels,
-        counts=counts,
-        latency_ms=Latency(
-            p50=_percentile(latencies, 50), p95=_percentile(latencies, 95), p99=_percentile(latencies, 99)
-        ),
-        entries_root=root_of(entry_leaf(entry) for entry in entries),
-    )
-
-
-def entry_leaf(entry: sqlite3.Row) -> bytes:
-    """The bytes of one exchange that the tree commits to: its ledger columns as canonical JSON."""
-    values: dict[str, Any] = {name: entry[name] for name in COLUMNS}
-    return canonical(values)
-
-
-def _percentile(ordered: list[int], percent: int) -> int:
-    """Nearest rank."""
-    return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
-
-
-def _admissions(db: sqlite3.Connection, period: Period) -> tuple[Admission, ...]:
-    rows = db.execute(
-        "SELECT licence_serial, config_serial, COUNT(*) AS requests FROM ledger "
-        "WHERE seq IS NULL AND ended_at < ? GROUP BY 1, 2 ORDER BY 1, 2",
-        (_milliseconds(period.end),),
-    )
-    return tuple(Admission(**dict(row)) for row in rows)
+def _predecessor(db: sqlite3.Connection) -> Predecessor | None:
+    """Where the epoch before ended in the backup that this site was restored from."""
+    row = db.execute("SELECT epoch, seq, digest FROM predecessor").fetchone()
+    if row is None:
+        return None
+    file = db.execute(
+        "SELECT bytes FROM former_files WHERE epoch = ? AND seq = ?", (row["epoch"], row["seq"])
+    ).fetchone()
+    registers = Usage.from_mapping(load_object(parse(bytes(file["bytes"])).body)).registers if file else {}
+    return Predecessor(epoch=row["epoch"], seq=row["seq"], head=row["digest"], registers=registers)
 
 
 def _clock(site: Site, db: sqlite3.Connection, period: Period) -> ClockFacts:
     steps = db.execute(
-        "SELECT at, seconds FROM clock_steps WHERE at >= ? AND at < ? ORDER BY at",
-        (format_time(period.start), format_time(period.end)),
+        # One that set the clock back into a day that is sealed is told in the next file.
+        "SELECT at, seconds FROM clock_steps WHERE seq IS NULL AND at >= ? AND at < ? ORDER BY at",
+        (*_DEAD_CLOCK, format_time(period.end)),
     )
     return ClockFacts(
         floor=site.time_floor().at,
@@ -251,34 +253,45 @@ def _receipt(db: sqlite3.Connection, receipt: Floor) -> ReceiptNamed | None:
     return ReceiptNamed(seq=row["seq"], digest=row["digest"]) if row else None
 
 
-def _anomalies(db: sqlite3.Connection, period: Period) -> tuple[Anomaly, ...]:
-    noted = [
-        Anomaly(code=row["code"], detail=row["detail"])
-        for row in db.execute(
-            "SELECT code, detail FROM anomalies WHERE seq IS NULL AND at < ? ORDER BY at LIMIT ?",
-            (format_time(period.end), _ANOMALIES_LIMIT),
-        )
-    ]
-    late = db.execute(
-        "SELECT COUNT(*), MIN(ended_at) FROM ledger WHERE seq IS NULL AND ended_at < ?",
-        (_milliseconds(period.start),),
+def _anomalies(db: sqlite3.Connection, period: Period) -> Iterator[Anomaly]:
+    noted = db.execute(
+        "SELECT code, detail FROM anomalies WHERE seq IS NULL AND at < ? ORDER BY at", (format_time(period.end),)
+    ).fetchall()
+    for row in noted[:_ANOMALIES_LIMIT]:
+        yield Anomaly(code=row["code"], detail=row["detail"])
+    if (more := len(noted) - _ANOMALIES_LIMIT) > 0:
+        yield Anomaly(code="more_anomalies", detail=f"{more} more of this period are not listed here")
+    for row in db.execute("SELECT at, seconds FROM clock_steps WHERE seq IS NULL AND at < ? ORDER BY at", _DEAD_CLOCK):
+        yield Anomaly(code="clock_step", detail=f"the clock was set by {row['seconds']} s, to {row['at']}")
+
+
+def _out_of_time(db: sqlite3.Connection, period: Period, now: datetime) -> Iterator[Anomaly]:
+    """Exchanges of other times that this file must bring along."""
+    count, first = db.execute(
+        "SELECT COUNT(*), MIN(ended_at) FROM ledger WHERE seq IS NULL AND ended_at < ?", (milliseconds(period.start),)
     ).fetchone()
-    if late[0]:
-        noted.append(
-            Anomaly(
-                code="late_entries",
-                detail=f"{late[0]} exchange(s) ended before this period, the first at "
-                f"{format_time(moment(late[1]))}, and reached the ledger after their period was sealed",
-            )
+    if count:
+        yield Anomaly(
+            code="late_entries",
+            detail=f"{count} exchange(s) ended before this period, the first at "
+            f"{format_time(moment(first))}, and reached the ledger after their period was sealed",
         )
-    return tuple(noted)
+    count, last = db.execute(
+        "SELECT COUNT(*), MAX(ended_at) FROM ledger WHERE seq IS NULL AND ended_at > ?", (milliseconds(now + FUTURE),)
+    ).fetchone()
+    if count:
+        yield Anomaly(
+            code="future_entries",
+            detail=f"{count} exchange(s) were stamped by a clock that ran ahead, the last {format_time(moment(last))}",
+        )
 
 
 def _file_name(db: sqlite3.Connection, period: Period) -> str:
     """usage-YYYY-MM-DD.signed.json; a day closed early has usage-YYYY-MM-DD.2.signed.json and so on."""
     day = period.start.strftime("%Y-%m-%d")
     earlier = db.execute(
-        "SELECT COUNT(*) FROM usage_files WHERE name LIKE ?", (f"usage-{day}.%signed.json",)
+        "SELECT COUNT(*) FROM (SELECT name FROM usage_files UNION ALL SELECT name FROM former_files) WHERE name LIKE ?",
+        (f"usage-{day}.%signed.json",),
     ).fetchone()[0]
     return f"usage-{day}.signed.json" if earlier == 0 else f"usage-{day}.{earlier + 1}.signed.json"
 
@@ -290,7 +303,3 @@ def _sealed_in(row: sqlite3.Row) -> Sealed:
 
 def _next_midnight(moment_: datetime) -> datetime:
     return datetime(moment_.year, moment_.month, moment_.day, tzinfo=UTC) + timedelta(days=1)
-
-
-def _milliseconds(moment_: datetime) -> int:
-    return int(moment_.timestamp() * 1000)

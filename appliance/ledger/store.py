@@ -10,8 +10,8 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,12 +19,13 @@ from pathlib import Path
 import msgspec
 
 from appliance.errors import StateDamaged
-from appliance.ledger.entry import Entry, interrupted
-from appliance.ledger.journal import left_open, read_from, segments, writer_is_dead
+from appliance.ledger.entry import Begun, Entry, interrupted
+from appliance.ledger.journal import left_open, mentioned, read_from, segments, successors, writer_is_dead
 from appliance.state.database import transaction
 from licensing.document import format_time
 
 _NUMBER_LIMIT = 2**50
+_DETAIL_LIMIT = 500
 COLUMNS = Entry.__struct_fields__
 _INSERT = (
     f"INSERT OR IGNORE INTO ledger ({', '.join(COLUMNS)}) "  # noqa: S608 - column names are this module's own
@@ -53,14 +54,29 @@ def take_in(
 ) -> Taken:
     """Brings the ledger up to date with every segment of the journal, and tells `taken` what came in."""
     total = Taken()
-    with _alone(folder):
+    with alone(folder):
         done = {row["name"]: row for row in database.execute("SELECT name, taken, finished FROM segments")}
         for segment in segments(folder):
             mark = done.get(segment.name)
             if mark is None or not mark["finished"]:
-                with suppress(FileNotFoundError):  # made and given up again by its writer in between
-                    total += _take_segment(database, segment, mark["taken"] if mark else 0, now, taken)
+                total += _take_what_can_be_read(database, segment, mark["taken"] if mark else 0, now, taken)
     return total
+
+
+def _take_what_can_be_read(
+    database: sqlite3.Connection, segment: Path, offset: int, now: datetime, taken: Watcher
+) -> Taken:
+    """A segment on a bad spot of the disk is told of and tried again each time; the others are not kept waiting."""
+    try:
+        return _take_segment(database, segment, offset, now, taken)
+    except FileNotFoundError:  # made and given up again by its writer in between
+        return Taken()
+    except OSError as exc:
+        detail = f"journal segment {segment.name} cannot be read: {exc.strerror}"
+        with transaction(database) as db:
+            if not db.execute("SELECT 1 FROM anomalies WHERE detail = ?", (detail,)).fetchone():
+                note(db, "journal_unreadable", detail, now)
+        return Taken()
 
 
 def _take_segment(database: sqlite3.Connection, segment: Path, offset: int, now: datetime, taken: Watcher) -> Taken:
@@ -81,14 +97,24 @@ def _take_segment(database: sqlite3.Connection, segment: Path, offset: int, now:
 
 def _finish(database: sqlite3.Connection, segment: Path, offset: int, now: datetime, taken: Watcher) -> Taken:
     noticed_at = int(now.timestamp() * 1000)
-    cut_off = [interrupted(begun, noticed_at) for begun in left_open(segment)]
-    torn = segment.stat().st_size - offset
+    cut_off = [interrupted(begun, noticed_at) for begun in _nowhere_else(segment, left_open(segment))]
+    # Less than what was taken already is no loss: a power cut took what the ledger has.
+    torn = segment.stat().st_size > offset
     with transaction(database) as db:
         inserted, _ = _insert(db, cut_off)
         _note_damage(db, segment, 1 if torn else 0, now)
         _mark(db, segment.name, offset, finished=True)
     taken(cut_off)
     return Taken(inserted, inserted, 1 if torn else 0)
+
+
+def _nowhere_else(segment: Path, opened: Iterable[Begun]) -> list[Begun]:
+    """Without those that the same writer went on with in a later segment, after a disk fault in this one."""
+    cut_off = {each.id: each for each in opened}
+    for later in successors(segment) if cut_off else ():
+        for name in mentioned(later, cut_off.keys()):
+            del cut_off[name]
+    return list(cut_off.values())
 
 
 def _insert(db: sqlite3.Connection, entries: Sequence[Entry]) -> tuple[int, int]:
@@ -113,11 +139,17 @@ def _mark(db: sqlite3.Connection, name: str, taken: int, *, finished: bool) -> N
 def _note_damage(db: sqlite3.Connection, segment: Path, damaged: int, now: datetime) -> None:
     if damaged:
         detail = f"{damaged} line(s) of journal segment {segment.name} could not be read and were left out"
-        db.execute("INSERT INTO anomalies VALUES (?, 'journal_damaged', ?, NULL)", (format_time(now), detail))
+        note(db, "journal_damaged", detail, now)
+
+
+def note(db: sqlite3.Connection, code: str, detail: str, now: datetime) -> None:
+    """Something that the next usage file will tell the vendor."""
+    db.execute("INSERT INTO anomalies VALUES (?, ?, ?, NULL)", (format_time(now), code, detail[:_DETAIL_LIMIT]))
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
+    """While this is held, nobody takes anything into the ledger, and nobody seals."""
     try:
         descriptor = os.open(folder / ".taking-in", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as exc:
@@ -144,3 +176,17 @@ def prune(database: sqlite3.Connection, folder: Path, before: datetime) -> int:
     for segment in old:
         segment.unlink()
     return len(old)
+
+
+def drop_entries(database: sqlite3.Connection, acknowledged: int, before: datetime) -> int:
+    """Deletes the exchanges of acknowledged files whose period ended before that time, a file at a time."""
+    old = database.execute(
+        "SELECT seq FROM usage_files WHERE pruned_at IS NULL AND seq <= ? AND period_end < ? ORDER BY seq",
+        (acknowledged, format_time(before)),
+    ).fetchall()
+    dropped = 0
+    for row in old:
+        with transaction(database) as db:
+            dropped += db.execute("DELETE FROM ledger WHERE seq = ?", (row["seq"],)).rowcount
+            db.execute("UPDATE usage_files SET pruned_at = ? WHERE seq = ?", (format_time(before), row["seq"]))
+    return dropped

@@ -6,22 +6,36 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from appliance.errors import NothingToExport, UsageUnknown
+from appliance.config.in_force import open_config_in_force
+from appliance.config.usage_part import GUARDED, UsagePolicy
+from appliance.errors import ConfigMissing, NothingToExport, UsageUnknown
+from appliance.ledger.copies import former_files, keep_copies
+from appliance.ledger.prove import prove
 from appliance.ledger.seal import MIDNIGHT_GRACE, Sealed, due_periods, open_since, running_period, seal, sealed_files
-from appliance.ledger.store import take_in
+from appliance.ledger.store import drop_entries, take_in
 from appliance.state.site import Site
+from licensing.algorithms import PublicKey
 from licensing.document import Verified, format_time
+from licensing.envelope import parse
 from licensing.errors import Refusal
 from licensing.licence import Licence
 from licensing.ratchet import Arrival
 from licensing.receipt import Receipt, open_receipt
-from licensing.usage import Usage, open_usage
+from licensing.site_request import open_site_request
+from licensing.strict_json import load_object
+from licensing.usage import Period, Usage, open_usage
+from licensing.usage_proof import UsageProof, read_proof, require_proven
 from media.naming import naming
 from media.reader import LIMITS, read_document
 from media.writer import Written, write_document
 
 CLOCK_LEAD = timedelta(hours=1)
 """How far this host's clock may be ahead of the time floor and still have days sealed by itself."""
+
+
+STEADY_LEAD = timedelta(days=31)
+"""The same after hours of running without a step: as long as a host may have been off. More takes a person's word, so
+that a clock set wrongly and left so costs a month of days at most, never years."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +53,20 @@ class Use:
 
 
 def seal_due(
-    site: Site, now: datetime, *, grace: timedelta = MIDNIGHT_GRACE, trust_clock: bool = False
+    site: Site, now: datetime, *, grace: timedelta = MIDNIGHT_GRACE, lead: timedelta | None = CLOCK_LEAD
 ) -> list[Sealed]:
     """Seals every whole day (or what is left of it) that is over. Nothing to do is no error.
 
     A day once sealed is sealed for ever, so a clock that is far ahead of all that is known is not believed at once:
-    days beyond CLOCK_LEAD are sealed only with `trust_clock`, by a person or after hours of steady running.
+    days beyond the time floor and `lead` are left open. None: a person says that the clock is right.
     """
     take_in(site.database, site.journal_folder, now)
-    licence = _licence(site)
-    horizon = now if trust_clock else min(now, site.time_floor().at + CLOCK_LEAD)
-    return [seal(site, period, licence, now) for period in due_periods(open_since(site), horizon, grace)]
+    horizon = now if lead is None else min(now, site.time_floor().at + lead)
+    sealed: list[Sealed] = []
+    while (period := next(due_periods(open_since(site), horizon, grace), None)) is not None:
+        sealed += _seal(site, period, now)
+    keep_copies(site)
+    return sealed
 
 
 def held_back(site: Site, now: datetime) -> int:
@@ -57,19 +74,45 @@ def held_back(site: Site, now: datetime) -> int:
     return sum(1 for _ in due_periods(open_since(site), now))
 
 
-def seal_now(site: Site, now: datetime, *, trust_clock: bool = False) -> list[Sealed]:
+def seal_now(site: Site, now: datetime, *, lead: timedelta | None = CLOCK_LEAD) -> list[Sealed]:
     """Seals what is over, and closes the day that is running at this second: the rest of it gets a file of its own."""
-    sealed = seal_due(site, now, grace=timedelta(0), trust_clock=trust_clock)
+    sealed = seal_due(site, now, grace=timedelta(0), lead=lead)
     running = running_period(open_since(site), now)
-    if running is None or (held_back(site, now) and not trust_clock):
+    if running is None or (held_back(site, now) and lead is not None):
         return sealed
-    return [*sealed, seal(site, running, _licence(site), now)]
+    sealed += _seal(site, running, now)
+    keep_copies(site)
+    return sealed
+
+
+def _seal(site: Site, period: Period, now: datetime) -> list[Sealed]:
+    made = seal(site, period, _licence(site), now, usage_policy(site).labels)
+    return [made] if made else []
+
+
+def usage_policy(site: Site) -> UsagePolicy:
+    """What the config in force says of usage. One that cannot be read may have held labels back: so does this."""
+    try:
+        return open_config_in_force(site, site.trust()).verified.claims.usage
+    except ConfigMissing:
+        return UsagePolicy()
+    except Refusal:
+        return UsagePolicy(GUARDED)
+
+
+def drop_old(site: Site) -> int:
+    """Drops exchanges whose retention is over and whose file the vendor has acknowledged; says how many.
+
+    Their files, and with them the roots, stay. By the time floor, not by a clock that may have gone wild.
+    """
+    before = site.time_floor().at - timedelta(days=usage_policy(site).retention_days)
+    return drop_entries(site.database, acknowledged_seq(site), before)
 
 
 def export_usage(site: Site, folder: Path, *, everything: bool = False) -> list[Written]:
     """Writes the sealed files that the vendor has not acknowledged yet (or all). Raises NothingToExport, MediaError."""
     after = 0 if everything else acknowledged_seq(site)
-    files = sealed_files(site.database, after)
+    files = [*former_files(site.database, everything=everything), *sealed_files(site.database, after)]
     if not files:
         raise NothingToExport("There is no sealed usage that the vendor has not acknowledged already.")
     return [write_document(folder / each.name, each.data) for each in files]
@@ -138,7 +181,34 @@ def uses(site: Site, now: datetime) -> list[Use]:
 
 def read_usage_file(site: Site, file: Path) -> Usage:
     """What one of this site's own usage files says, signature checked."""
-    return open_usage(read_document(file, limit=LIMITS["usage"]), site.key.public_key).claims
+    return open_usage_file(file, site.key.public_key).claims
+
+
+def open_usage_file(file: Path, key: PublicKey) -> Verified[Usage]:
+    """A usage file that this key signed. Raises MediaError, Malformed, WrongKind, SignatureRefused."""
+    return open_usage(read_document(file, limit=LIMITS["usage"]), key)
+
+
+def look_into_usage_file(file: Path) -> Usage:
+    """What a usage file says, whoever signed it: where there is no site to hold it against."""
+    return Usage.from_mapping(load_object(parse(read_document(file, limit=LIMITS["usage"])).body))
+
+
+def key_in_request(file: Path) -> PublicKey:
+    """The key of the site whose request this is."""
+    return open_site_request(read_document(file, limit=LIMITS["site-request"])).claims.key.key
+
+
+def prove_exchange(site: Site, name: str) -> UsageProof:
+    """The proof that the exchange with this request id is in its sealed file."""
+    return prove(site.database, name, site.key.public_key, site.key.derive)
+
+
+def check_proof(proof: Path, file: Path, key: PublicKey) -> UsageProof:
+    """The proof, if it holds against this usage file and the file against this key. Raises what does not."""
+    shown = read_proof(read_document(proof, limit=LIMITS["usage"]))
+    require_proven(shown, open_usage_file(file, key))
+    return shown
 
 
 def _check_head(site: Site, verified: Verified[Receipt]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib import resources
 from pathlib import Path
 
@@ -40,6 +40,26 @@ def open_database(file: Path) -> sqlite3.Connection:
     return connection
 
 
+def is_damage(fault: sqlite3.Error) -> bool:
+    """Whether the file itself is broken, as opposed to busy, full or not to be written."""
+    return getattr(fault, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def damage_in(file: Path) -> str | None:
+    """What `PRAGMA quick_check` finds first, on a connection of its own; None where the file is whole.
+
+    It reads the whole file. What it cannot see is a changed value in an otherwise sound page: SQLite keeps no sums.
+    """
+    try:
+        with closing(sqlite3.connect(file, timeout=BUSY_SECONDS)) as connection:
+            found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+    except sqlite3.OperationalError as exc:
+        raise StateUnwritable(f"The state database cannot be checked: {exc}.", where=str(file)) from exc
+    except sqlite3.DatabaseError as exc:
+        return str(exc)
+    return None if found == "ok" else found.splitlines()[-1]
+
+
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     """All of it or none of it. Takes the write lock at once, so that what was read inside cannot have gone stale.
@@ -56,6 +76,24 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
+
+
+def copy_database(connection: sqlite3.Connection, file: Path) -> None:
+    """The database as at one moment, in a new private file, while others go on writing. Raises StateUnwritable."""
+    file.unlink(missing_ok=True)
+    try:
+        file.touch(mode=0o600)
+        with closing(sqlite3.connect(file)) as copy:
+            connection.backup(copy)
+            copy.execute("PRAGMA journal_mode=DELETE")
+    except (OSError, sqlite3.OperationalError) as exc:
+        raise StateUnwritable(f"The database cannot be copied: {exc}.", where=str(file)) from exc
+
+
+def finished_segments(file: Path) -> set[str]:
+    """The journal segments that a copied database has taken in to their end."""
+    with closing(sqlite3.connect(file)) as copy:
+        return {row[0] for row in copy.execute("SELECT name FROM segments WHERE finished")}
 
 
 def _migrate(connection: sqlite3.Connection) -> None:

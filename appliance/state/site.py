@@ -246,7 +246,7 @@ class Site:
 
     def record_step(self, step: Step) -> None:
         with transaction(self.database) as db:
-            db.execute("INSERT INTO clock_steps VALUES (?, ?)", (format_time(step.at), step.seconds))
+            db.execute("INSERT INTO clock_steps (at, seconds) VALUES (?, ?)", (format_time(step.at), step.seconds))
 
     @property
     def challenge(self) -> str:

@@ -32,4 +32,6 @@ def facts_here(site: Site) -> SiteFacts:
 def reported_until(site: Site) -> datetime:
     """The end of the last period that the vendor has acknowledged; at first, when this epoch began."""
     row = site.database.execute("SELECT accepted_until FROM receipts ORDER BY seq DESC LIMIT 1").fetchone()
+    if row is None:  # restoring a backup gives no time that was not there before
+        row = site.database.execute("SELECT reported_until AS accepted_until FROM predecessor").fetchone()
     return parse_time(row["accepted_until"]) if row else site.created_at

@@ -145,9 +145,11 @@ def _a_register_fell(before: Usage | None, usage: Usage) -> bool:
 
 
 def _unknown_licence(view: SiteView, usage: Usage) -> str | None:
-    """An admission must name a licence for this very epoch: any other would not have let a call through. The licence
-    that the body names as installed may be left over from an earlier epoch."""
-    issued = {serial for _, serial, epoch in view.licences if epoch == usage.epoch}
+    """An admission must name a licence for this very epoch: any other would not have let a call through. But a restored
+    site's first file brings along what the epoch before had let in. The licence that the body names as installed may be
+    left over from an earlier epoch."""
+    epochs = {usage.epoch} | ({usage.predecessor.epoch} if usage.predecessor else set())
+    issued = {serial for _, serial, epoch in view.licences if epoch in epochs}
     for admission in usage.admissions:
         if admission.licence_serial not in issued:
             return (

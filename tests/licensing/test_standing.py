@@ -176,7 +176,23 @@ def test_usage_is_overdue_at_its_very_second(since: timedelta, rung: Rung, warne
     now = at("2026-06-01")
     assert stand(now, MONTHLY_BLOCK, reported_until=now - since).rung is rung
     lenient = stand(now, MONTHLY_WARN, reported_until=now - since)
-    assert (lenient.rung, bool(lenient.warnings)) == (Rung.VALID, warned)
+    assert (lenient.rung, "late after that" in lenient.warnings[0]) == (Rung.VALID, not warned)
+
+
+@pytest.mark.parametrize(
+    ("every", "lead"),
+    [(30, timedelta(days=7)), (31, timedelta(days=7)), (4, timedelta(days=1)), (1, timedelta(hours=6))],
+)
+def test_a_report_is_asked_for_before_it_is_late(every: int, lead: timedelta) -> None:
+    now = at("2026-06-01")
+    for duty, then in (("block", "no model call"), ("warn", "late after that")):
+        owing = licence(usage={"report_every_days": every, "when_overdue": duty})
+        due = now + lead
+        early = stand(now - SECOND, owing, reported_until=due - every * DAY)
+        assert (early.warnings, early.report_due) == ((), None)
+        told = stand(now, owing, reported_until=due - every * DAY)
+        assert (told.rung, told.report_due) == (Rung.VALID, due)
+        assert then in told.warnings[0]
 
 
 @pytest.mark.parametrize(("now", "days"), [(EXPIRES - 5 * DAY, 5), (EXPIRES, 0), (EXPIRES + 5 * DAY, -5)])

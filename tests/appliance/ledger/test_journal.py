@@ -7,14 +7,15 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.errors import StateUnwritable
+from appliance.errors import StateUnwritable, StorageFull
 from appliance.ledger.entry import Carried, Line, Outcome, interrupted
-from appliance.ledger.journal import Journal, Piece, left_open, read_from, segments, writer_is_dead
+from appliance.ledger.journal import ENTRY_BYTES, Journal, Piece, left_open, read_from, segments, writer_is_dead
 from tests.appliance.entries import begun, entry, line_bytes, lines_in, write_segment
 
 TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40)
@@ -159,7 +160,7 @@ def test_a_write_that_fails_is_told_and_leaves_the_line_before_whole(
         return count
 
     monkeypatch.setattr(os, "write", full_after_a_few_bytes)
-    with pytest.raises(StateUnwritable, match="No space left"):
+    with pytest.raises(StorageFull):
         journal.begin(begun("b"))
     monkeypatch.undo()
     journal.end(entry("a"))
@@ -183,4 +184,116 @@ def test_a_short_write_while_a_segment_is_closed_leaves_nothing_open_in_it(
     assert writer_is_dead(first)
     assert list(left_open(first)) == []
     assert {line.id for line in left_open(second)} == {"a", "b"}
+    journal.close()
+
+
+class BadDisk:
+    """Lets the calls of `os` fail that it is told to, for as long as it is told to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.failing: dict[str, int] = {}
+        for name in ("write", "fdatasync", "open"):
+            monkeypatch.setattr(os, name, self._guarded(name, getattr(os, name)))
+
+    def _guarded(self, name: str, real: Any) -> Any:
+        def call(*arguments: Any, **named: Any) -> Any:
+            if number := self.failing.get(name):
+                raise OSError(number, os.strerror(number))
+            return real(*arguments, **named)
+
+        return call
+
+
+def test_after_a_failed_sync_nothing_is_taken_for_durable_that_was_not_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel may have dropped the pages, and calls the next sync of that file good."""
+    disk = BadDisk(monkeypatch)
+    journal = Journal(tmp_path, "w")
+    journal.begin(begun("early"))
+    journal.sync()
+    journal.begin(begun("a"))
+    journal.end(entry("a"))
+    journal.begin(begun("b"))
+    sync = journal.begin_sync()
+    assert sync is not None
+    disk.failing = {"fdatasync": 5}
+    fault = sync.flush()
+    assert fault is not None
+    disk.failing = {}
+    journal.finish_sync(sync, fault)
+    first, second = segments(tmp_path)
+    assert writer_is_dead(first)
+    ids = [line.id for line in lines_in(second)]
+    assert {"early", "a", "b"} <= set(ids)
+    assert entry("a") in lines_in(second)
+    journal.end(entry("b"))
+    journal.close()
+
+
+def test_while_a_bad_disk_takes_no_new_segment_no_call_is_let_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = BadDisk(monkeypatch)
+    journal = Journal(tmp_path, "w")
+    journal.begin(begun("a"))
+    disk.failing = {"fdatasync": 5, "open": 5}
+    for _ in range(3):
+        with pytest.raises(StateUnwritable):
+            journal.sync()
+    with pytest.raises(StateUnwritable):
+        journal.begin(begun("b"))
+    assert isinstance(journal.refusal(), StateUnwritable)
+    journal.end(entry("a"))
+    disk.failing = {}
+    journal.sync()
+    assert journal.refusal() is None
+    journal.begin(begun("b"))
+    last = segments(tmp_path)[-1]
+    assert {line.id for line in lines_in(last)} == {"a", "b"}
+    assert entry("a") in lines_in(last)
+    journal.close()
+
+
+def test_an_end_that_cannot_be_written_is_kept_and_written_as_a_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = BadDisk(monkeypatch)
+    journal = Journal(tmp_path, "w")
+    journal.begin(begun("a"))
+    disk.failing = {"write": 28}
+    with pytest.raises(StorageFull):
+        journal.end(entry("a", prompt_tokens=99))
+    disk.failing = {}
+    journal.close()
+    (segment,) = segments(tmp_path)
+    assert read_from(segment, 0).entries == (entry("a", prompt_tokens=99, outcome=Outcome.FAULT),)
+    assert list(left_open(segment)) == []
+
+
+def test_room_for_every_end_is_set_aside_and_given_back(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "w")
+    for number in range(100):
+        journal.begin(begun(f"x{number}"))
+    (segment,) = segments(tmp_path)
+    held = segment.stat()
+    assert held.st_blocks * 512 >= held.st_size + 100 * ENTRY_BYTES
+    longest: dict[str, Any] = {
+        "org": "\N{GRINNING FACE}" * 64,
+        "team": '"' * 64,
+        "model": "m" * 128,
+        "deployment": "m" * 134,
+    }
+    for number in range(100):
+        journal.end(entry(f"x{number}", **longest))
+    assert (segment.stat().st_size - held.st_size) / 100 < ENTRY_BYTES
+    journal.close()
+    assert segment.stat().st_blocks * 512 < segment.stat().st_size + 64 * 1024
+
+
+def test_less_free_than_is_to_be_kept_is_a_full_disk(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "w", keep_free=2**62)
+    refusal = journal.refusal()
+    assert isinstance(refusal, StorageFull)
+    assert (refusal.code, refusal.http_status, refusal.exit_code) == ("storage_full", 507, 82)
     journal.close()

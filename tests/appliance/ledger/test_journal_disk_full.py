@@ -36,9 +36,17 @@ def run(folder: Path, segment_bytes: int) -> dict[str, Any]:
 def test_no_line_that_was_acknowledged_is_lost_to_a_full_disk(tmp_path: Path, segment_bytes: int) -> None:
     facts = run(tmp_path, segment_bytes)
     assert facts["refused"] > 0
-    assert facts["refusals"] == ["StateUnwritable"]
+    assert facts["refusals"] == ["StorageFull"]
     assert facts["damaged"] == 0
     assert set(facts["acknowledged"]) <= set(facts["found"])
+
+
+@pytest.mark.parametrize("segment_bytes", [16 * 1024 * 1024, 5000])
+def test_what_was_let_in_can_be_ended_however_full_the_disk_is(tmp_path: Path, segment_bytes: int) -> None:
+    facts = run(tmp_path, segment_bytes)
+    begun = {each.removeprefix("begun ") for each in facts["acknowledged"] if each.startswith("begun ")}
+    assert len(begun) > 10
+    assert begun <= set(facts["ended"])
 
 
 @pytest.mark.parametrize("segment_bytes", [16 * 1024 * 1024, 5000])

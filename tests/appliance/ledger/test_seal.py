@@ -32,7 +32,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 def seal_due(site: Site, now: datetime) -> list[Sealed]:
     """As with a clock that is believed: how far it is, is told in test_life_time."""
-    return operations.seal_due(site, now, trust_clock=True)
+    return operations.seal_due(site, now, lead=None)
 
 
 def at(text: str) -> datetime:
@@ -193,7 +193,7 @@ def test_files_chain_and_name_licence_config_and_admissions(site: Site) -> None:
 def test_starts_stops_and_clock_steps_are_told(site: Site) -> None:
     runs = [("2026-11-24T12:30:00Z", "2026-11-24T13:00:00Z"), ("2026-11-24T13:30:00Z", None)]
     site.database.executemany("INSERT INTO runs (started, stopped) VALUES (?, ?)", runs)
-    site.database.execute("INSERT INTO clock_steps VALUES ('2026-11-24T12:45:00Z', -3600)")
+    site.database.execute("INSERT INTO clock_steps (at, seconds) VALUES ('2026-11-24T12:45:00Z', -3600)")
     seal_now(site, at("24T14:00:00"))
     (usage,) = usages(site)
     assert [(run.started, run.stopped) for run in usage.runs] == [

@@ -62,10 +62,10 @@ def test_the_sum_over_all_files_is_the_sum_over_the_ledger(acts: list[tuple[str,
             elif act == "take":
                 uses(site, now)
             elif act == "seal":
-                seal_due(site, now, trust_clock=True)
+                seal_due(site, now, lead=None)
             else:
-                seal_now(site, now, trust_clock=True)
-        seal_due(site, now + timedelta(days=3), trust_clock=True)
+                seal_now(site, now, lead=None)
+        seal_due(site, now + timedelta(days=3), lead=None)
         assert total(site) == expected
         assert len(outcomes(site)) == expected.requests
         site.close()
