@@ -8,7 +8,7 @@ one entry can still be shown to be in the file by the path up to its row and on 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 EMPTY = hashlib.sha256(b"").digest()
 
@@ -51,3 +51,40 @@ def root_of(leaves: Iterable[bytes]) -> str:
     for leaf in leaves:
         tree.add(leaf)
     return "sha256:" + tree.root().hex()
+
+
+def inclusion_path(leaves: Sequence[bytes], index: int) -> tuple[bytes, ...]:
+    """The hashes beside the way from leaf `index` up to the root, lowest first (RFC 9162 §2.1.3.1).
+
+    Raises IndexError where there is no such leaf.
+    """
+    if not 0 <= index < len(leaves):
+        raise IndexError(f"there is no leaf {index} among {len(leaves)}")
+    level, path = [leaf_hash(leaf) for leaf in leaves], []
+    while len(level) > 1:
+        if (beside := index ^ 1) < len(level):
+            path.append(level[beside])
+        level = [
+            _node_hash(*level[at : at + 2]) if at + 1 < len(level) else level[at] for at in range(0, len(level), 2)
+        ]
+        index >>= 1
+    return tuple(path)
+
+
+def root_by_path(leaf: bytes, index: int, size: int, path: Iterable[bytes]) -> bytes | None:
+    """The root over `size` leaves of which this is number `index`, or None where the path does not fit those numbers
+    (RFC 9162 §2.1.3.2). Whoever compares the root must hold `size` from elsewhere: the root alone does not fix it."""
+    if not 0 <= index < size:
+        return None
+    node, last = leaf_hash(leaf), size - 1
+    for beside in path:
+        if last == 0:
+            return None
+        if index & 1 or index == last:
+            node = _node_hash(beside, node)
+            while not index & 1 and index:
+                index, last = index >> 1, last >> 1
+        else:
+            node = _node_hash(node, beside)
+        index, last = index >> 1, last >> 1
+    return node if last == 0 else None

@@ -119,6 +119,22 @@ class ReceiptNamed(Claims):
     digest: Digest
 
 
+class Predecessor(Claims):
+    """Where a restored site's earlier epoch ended, as far as the restored state knows: its last file (0 and no head
+    where it had sealed none), that file's digest and its registers. A new epoch's own registers begin at nothing."""
+
+    epoch: int = Field(ge=1)
+    seq: Count
+    head: Digest | None = None
+    registers: dict[Label, Counts] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _head_where_there_is_a_file(self) -> Self:
+        if (self.seq == 0) != (self.head is None):
+            raise ValueError("a predecessor has a head exactly when it has sealed a file")
+        return self
+
+
 class Anomaly(Claims):
     """Something the site itself noticed: a code, and one sentence."""
 
@@ -144,6 +160,7 @@ class Usage(Body):
     registers: dict[Label, Counts] = Field(default_factory=dict)
     tree: TreeHead
     previous: Digest | None = None
+    predecessor: Predecessor | None = None
     admissions: tuple[Admission, ...] = ()
     clock: ClockFacts
     runs: tuple[Run, ...] = ()
@@ -156,6 +173,8 @@ class Usage(Body):
             raise ValueError("serial and seq differ")
         if (self.seq == 1) != (self.previous is None):
             raise ValueError("exactly the first file of an epoch has no previous one")
+        if self.predecessor is not None and (self.seq != 1 or self.predecessor.epoch >= self.epoch):
+            raise ValueError("only the first file of an epoch names a predecessor, and one of an earlier epoch")
         return self
 
 

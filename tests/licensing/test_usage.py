@@ -351,3 +351,36 @@ def test_nobody_else_can_write_a_sites_usage(signer: str) -> None:
 def test_what_the_site_signed_as_another_kind_is_no_usage(kind: str) -> None:
     with pytest.raises(WrongKind):
         open_usage(signed(kind, usage_members(), key("site")), key("site").public_key)
+
+
+# --- after a restore
+
+
+HEAD = "sha256:" + "ab" * 32
+
+
+def test_a_new_epoch_may_name_where_the_earlier_one_ended() -> None:
+    named = {"epoch": 1, "seq": 5, "head": HEAD, "registers": {"m": Counts(requests=9).model_dump()}}
+    usage = Usage.from_mapping(usage_members(epoch=2, predecessor=named))
+    assert usage.predecessor is not None
+    assert (usage.predecessor.seq, usage.predecessor.registers["m"].requests) == (5, 9)
+
+
+def test_a_file_without_a_predecessor_does_not_speak_of_one() -> None:
+    assert b"predecessor" not in Usage.from_mapping(usage_members()).to_bytes()
+
+
+@pytest.mark.parametrize(
+    ("named", "more"),
+    [
+        ({"epoch": 1, "seq": 5, "head": HEAD}, {"seq": 2, "serial": 2, "previous": HEAD}),
+        ({"epoch": 2, "seq": 5, "head": HEAD}, {}),
+        ({"epoch": 3, "seq": 5, "head": HEAD}, {}),
+        ({"epoch": 1, "seq": 5}, {}),
+        ({"epoch": 1, "seq": 0, "head": HEAD}, {}),
+        ({"epoch": 1, "seq": 5, "head": HEAD, "more": 1}, {}),
+    ],
+)
+def test_a_predecessor_that_cannot_be_is_malformed(named: dict[str, Any], more: dict[str, Any]) -> None:
+    with pytest.raises(Malformed):
+        Usage.from_mapping(usage_members(epoch=2, predecessor=named, **more))
