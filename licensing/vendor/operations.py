@@ -32,10 +32,11 @@ from licensing.vendor.countersign import can_be_handed_out_again, count, sign_to
 from licensing.vendor.errors import SiteUnknown
 from licensing.vendor.findings import Chain, Outcome, SiteView
 from licensing.vendor.home import Home
-from licensing.vendor.memory import Issued, KeptReceipt, Memory
+from licensing.vendor.memory import Issued, Memory
 from licensing.vendor.reconcile import reconcile
 from licensing.vendor.sign import sign_config, with_head
 from licensing.vendor.unlock import Unlock
+from licensing.vendor.usage_memory import KeptReceipt
 from media.errors import AlreadyThere
 from media.reader import LIMITS, read_document
 from media.writer import write_document
@@ -167,21 +168,21 @@ def reconcile_usage(home: Home, files: Sequence[Path], receipts: Path, *, unlock
             views = {
                 site: view
                 for site in {claimed_site(document) for document in documents}
-                if site is not None and (view := memory.site_view(site)) is not None
+                if site is not None and (view := memory.usage.site_view(site)) is not None
             }
-            outcome = reconcile(documents, views, everybody=memory.keys_of_all_sites(), now=now)
+            outcome = reconcile(documents, views, everybody=memory.usage.keys_of_all_sites(), now=now)
             for taken in outcome.taken:
-                memory.keep_accepted(taken, now)
+                memory.usage.keep_accepted(taken, now)
             for kept in outcome.evidence:
-                memory.keep_evidence(kept, now)
+                memory.usage.keep_evidence(kept, now)
             for chain in outcome.grown:
                 _issue_receipt(memory, chain, signers, trust, now)
             covered = dict.fromkeys(each.enrolment for each in outcome.findings if each.good)
             for enrolment in covered:
-                receipt = None if enrolment is None else memory.latest_receipt(enrolment)
+                receipt = None if enrolment is None else memory.usage.latest_receipt(enrolment)
                 if receipt and not can_be_handed_out_again(receipt.document, trust, "receipt", signers):
                     _issue_receipt(memory, _chain(views, enrolment), signers, trust, now)
-            due = [memory.latest_receipt(enrolment) for enrolment in covered if enrolment is not None]
+            due = [memory.usage.latest_receipt(enrolment) for enrolment in covered if enrolment is not None]
     written: list[tuple[KeptReceipt, Path]] = []
     for receipt in due:
         if receipt is not None:
@@ -210,7 +211,7 @@ def _issue_receipt(memory: Memory, chain: Chain, signers: Sequence[Signer], trus
         raise ValueError("a chain that grew has a head")
     claims = Receipt(
         schema_version=1,
-        serial=memory.last_receipt_serial(chain.site) + 1,
+        serial=memory.usage.last_receipt_serial(chain.site) + 1,
         issued_at=now,
         site=chain.site,
         epoch=chain.epoch,
@@ -222,7 +223,7 @@ def _issue_receipt(memory: Memory, chain: Chain, signers: Sequence[Signer], trus
     signed = sign_together(Receipt.payload_type(), claims.to_bytes(), signers, trust, "receipt")
     if signed.quorum.complete:
         open_receipt(signed.document, trust, site=chain.site, epoch=chain.epoch)
-    memory.record_receipt(
+    memory.usage.record_receipt(
         site=chain.site,
         serial=claims.serial,
         enrolment=chain.enrolment,

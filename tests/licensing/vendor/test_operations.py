@@ -166,7 +166,7 @@ def test_a_fault_before_the_commit_leaves_everything_as_it_was(
         raise RuntimeError("power cut")
 
     with monkeypatch.context() as patched:
-        patched.setattr("licensing.vendor.memory.Memory.record_receipt", fault)
+        patched.setattr("licensing.vendor.usage_memory.UsageMemory.record_receipt", fault)
         with pytest.raises(RuntimeError):
             desk.take(*files)
     assert desk.contents() == before
