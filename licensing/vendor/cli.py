@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from licensing.vendor.command import FILE, Desk
+from licensing.vendor.command import FILE, Desk, Face
 from licensing.vendor.commands_config import config
 from licensing.vendor.commands_init import init
 from licensing.vendor.commands_key import key
@@ -21,7 +21,7 @@ from licensing.vendor.home import Home
 from licensing.version import __version__
 
 
-@click.group()
+@click.group(cls=Face, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--home",
     type=FILE,
@@ -57,7 +57,7 @@ def main(ctx: click.Context, *, home: Path) -> None:
       94     the passphrase or PIN is wrong or missing
       95     a secret lies where others can reach it
       96     a site that is unknown, or presents another key or epoch, or a challenge that cannot be answered
-      97     terms that make no licence, or no trust document
+      97     terms that make no licence, no trust document, or no invoice
       98     a config whose head or shape cannot be signed
       99     the vendor's memory (vendor.db) cannot be used
     """

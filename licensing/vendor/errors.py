@@ -21,7 +21,8 @@
         │   ├── SiteUnknown           a site that was never enrolled
         │   └── ChallengeRefused      a site request that no time token can answer
         ├── TermsRefused          97  a licence that should not be issued so
-        │   └── RotationRefused       a change that makes no trust document
+        │   ├── RotationRefused       a change that makes no trust document
+        │   └── RateCardRefused       a rate card that makes no prices
         ├── ConfigRefused         98  a config whose head or shape cannot be signed
         └── MemoryRefused         99  vendor.db is missing, damaged, busy or newer than this release
 
@@ -188,6 +189,13 @@ class RotationRefused(TermsRefused):
 
     code = "trust_rotation_refused"
     default_remedy = "Correct the change on the command line; nothing was made. See: ao-vendor trust show."
+
+
+class RateCardRefused(TermsRefused):
+    """A rate card that makes no prices."""
+
+    code = "rate_card_refused"
+    default_remedy = "Correct the rate card at the place named; without --rates the report has quantities only."
 
 
 class ConfigRefused(VendorError):

@@ -82,6 +82,10 @@ class MemoryFile:
     def all(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         return self._db.execute(statement, values).fetchall()
 
+    def each(self, statement: str, *values: object) -> Iterator[tuple[Any, ...]]:
+        """As `all`, a row at a time: for documents, of which there may be more than fit into memory."""
+        yield from self._db.execute(statement, values)
+
     def change(self, statement: str, values: Sequence[object]) -> None:
         self._db.execute(statement, values)
 

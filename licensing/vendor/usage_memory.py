@@ -6,14 +6,14 @@ verdicts, times and bytes are arguments. Every method is called inside the file'
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pydantic import ValidationError
 
 from licensing.algorithms import PublicKey
-from licensing.document import format_time
+from licensing.document import format_time, parse_time
 from licensing.envelope import parse
 from licensing.errors import Refusal
 from licensing.usage import Usage
@@ -30,6 +30,43 @@ class KeptReceipt:
     epoch: int
     seq: int
     document: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A file that counts."""
+
+    site: str
+    epoch: int
+    enrolment: int
+    digest: str
+    usage: Usage
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A chain: how many files were accepted in it, the last number, and the time that they cover."""
+
+    enrolment: int
+    epoch: int
+    files: int
+    last: int
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class KeptEvidence:
+    """A file kept because it contradicts something; `seen_at` is when it first came."""
+
+    site: str
+    epoch: int | None
+    seq: int | None
+    verdict: str
+    sentence: str
+    digest: str
+    seen_at: datetime
 
 
 class UsageMemory:
@@ -61,6 +98,52 @@ class UsageMemory:
         """Every key that any site ever enrolled with, and the site."""
         rows = self._file.all("SELECT site, algorithm, public FROM enrolments ORDER BY number")
         return tuple((row[0], PublicKey(row[1], row[2])) for row in rows)
+
+    def accepted_between(self, start: datetime, end: datetime, site: str | None = None) -> Iterator[Accepted]:
+        """The files whose periods start in `[start, end)`, by site, epoch and number."""
+        rows = self._file.each(
+            "SELECT e.site, e.epoch, u.enrolment, u.digest, u.document, u.accepted_at FROM usage_accepted u"
+            " JOIN enrolments e ON e.number = u.enrolment"
+            " WHERE u.period_start >= ?1 AND u.period_start < ?2 AND (?3 IS NULL OR e.site = ?3)"
+            " ORDER BY e.site, e.epoch, u.enrolment, u.seq",
+            format_time(start),
+            format_time(end),
+            site,
+        )
+        for name, epoch, enrolment, digest, document, at in rows:
+            yield Accepted(name, epoch, enrolment, digest, self._usage(document, name), parse_time(at))
+
+    def sites(self) -> Sequence[str]:
+        return tuple(row[0] for row in self._file.all("SELECT site FROM sites ORDER BY site"))
+
+    def spans(self, site: str) -> Sequence[Span]:
+        """For each chain of the site what it covers, by epoch. Empty chains are left in, from when they enrolled."""
+        rows = self._file.all(
+            "SELECT e.number, e.epoch, e.enrolled_at, count(u.seq), min(u.period_start), max(u.period_end), max(u.seq)"
+            " FROM enrolments e LEFT JOIN usage_accepted u ON u.enrolment = e.number"
+            " WHERE e.site = ? GROUP BY e.number ORDER BY e.epoch, e.number",
+            site,
+        )
+        return tuple(
+            Span(
+                enrolment=number,
+                epoch=epoch,
+                files=files,
+                last=last or 0,
+                start=parse_time(start or enrolled),
+                end=parse_time(end or enrolled),
+            )
+            for number, epoch, enrolled, files, start, end, last in rows
+        )
+
+    def evidence_of(self, site: str) -> Sequence[KeptEvidence]:
+        """Every refused or contradictory file kept for the site, oldest first."""
+        rows = self._file.all(
+            "SELECT site, epoch, seq, verdict, evidence, digest, seen_at FROM usage_evidence WHERE site = ?"
+            " ORDER BY seen_at, seq, digest",
+            site,
+        )
+        return tuple(KeptEvidence(row[0], row[1], row[2], row[3], row[4], row[5], parse_time(row[6])) for row in rows)
 
     def keep_accepted(self, taken: Taken, at: datetime) -> None:
         period = taken.usage.period
