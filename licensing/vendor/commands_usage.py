@@ -24,9 +24,10 @@ from licensing.vendor.command import (
     show_refusal,
     unlocking,
 )
-from licensing.vendor.errors import UsageNotAccepted
+from licensing.vendor.errors import SelftestFailed, UsageNotAccepted
 from licensing.vendor.findings import Taken
 from licensing.vendor.operations_report import rate_card_in, report_usage, write_report
+from licensing.vendor.operations_selftest import run_cases
 from licensing.vendor.operations_usage import Reconciled, Watch, reconcile_usage, unwatched, verify_proof
 from licensing.vendor.plausibility import Doubt
 from licensing.vendor.unlock import Unlock
@@ -145,6 +146,33 @@ def verify_proof_of(desk: Desk, *, proof: Path, usage_file: Path, as_json: bool)
     click.echo("That file was accepted." if accepted else "That file is signed by the site and was NOT accepted here.")
     for name, value in sorted(shown_by.entry.items()):
         click.echo(f"  {shown(name)}: {shown(str(value))}")
+
+
+@usage.command()
+@click.option("--out", type=FILE, help="Also write the cases to this new folder, for a reconciler of your own.")
+@reporting
+def selftest(*, out: Path | None, as_json: bool) -> None:
+    """Run this reconciler against the scenario cases: a restored database, a cloned appliance, a deleted day ...
+
+    \b
+    Example:
+      ao-vendor usage selftest --out cases
+    """
+    results, written = run_cases(out)
+    wrong = [name for name, differences in results if differences]
+    refusal = SelftestFailed(f"{len(wrong)} of {len(results)} cases failed: {', '.join(wrong)}.") if wrong else None
+    if as_json:
+        cases = [{"case": name, "passed": not differences, "differences": differences} for name, differences in results]
+        print_json({"cases": cases, "files_written": written} | ({"error": refusal.as_dict()} if refusal else {}))
+    else:
+        for name, differences in results:
+            click.echo(f"{name}: {'; '.join(differences) if differences else 'as expected'}")
+        if out is not None:
+            click.echo(f"{written} files are in {shown(str(out))}")
+        if refusal:
+            show_refusal(refusal, as_json=False)
+    if refusal:
+        raise click.exceptions.Exit(refusal.exit_code)
 
 
 def totals(taken: Iterable[Taken]) -> list[dict[str, Any]]:

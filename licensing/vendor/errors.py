@@ -3,6 +3,7 @@
     Refusal
     └── VendorError               90
         ├── UsageNotAccepted      91  a usage file did not pass reconciliation
+        │   └── SelftestFailed        this reconciler does not judge the scenario cases as it should
         ├── DocumentUnfinished    90  signatures are still missing
         ├── NotAgreed             90  a person looked at it and said no
         ├── HomeRefused           92
@@ -50,6 +51,13 @@ class UsageNotAccepted(VendorError):
     default_remedy = (
         "Read the evidence beside each file. Ask the site for missing files; keep forks and edited files, and call."
     )
+
+
+class SelftestFailed(UsageNotAccepted):
+    """This reconciler judges a scenario case otherwise than it should."""
+
+    code = "usage_selftest_failed"
+    default_remedy = "Do not reconcile with this installation: install ao-vendor anew, and run the selftest again."
 
 
 class DocumentUnfinished(VendorError):
