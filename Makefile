@@ -7,7 +7,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 ARGS   ?=
 SECONDS ?= 30
 
-.PHONY: run test check format bench fuzz lock wheels clean
+.PHONY: run test check format bench fuzz report-picture lock wheels clean
 
 run: $(VENV)/.checkout  ## a licensed gateway that answers OpenAI clients on 127.0.0.1:8080
 	$(BIN)/ao quickstart $(ARGS)
@@ -27,6 +27,9 @@ format: $(VENV)/.development
 
 bench: $(VENV)/.development  ## CPU per request, requests per second and added latency, as a table
 	$(BIN)/python -m tests.bench $(ARGS)
+
+report-picture: $(VENV)/.development  ## .bench/report/: a billing report as a browser shows and prints it (needs chromium)
+	$(BIN)/python -m tests.bench.report_picture
 
 fuzz: $(VENV)/.fuzz  ## give every reader of foreign bytes what nobody thought of; SECONDS= for each
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(ARGS)

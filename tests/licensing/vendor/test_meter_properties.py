@@ -12,11 +12,21 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from random import Random
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
+from hypothesis.stateful import (
+    Bundle,
+    MultipleResults,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+)
 
 from licensing.merkle import root_of
 from licensing.usage import Counts, Latency, Row, Usage
@@ -129,9 +139,11 @@ class Meter(RuleBasedStateMachine):
         assert all(0 <= number < len(self.sealed) for number in medium)
 
     @rule(target=media, medium=consumes(media), turned=st.randoms(use_true_random=False))
-    def a_medium_is_shuffled_and_copied(self, medium: tuple[int, ...], turned: object) -> object:
+    def a_medium_is_shuffled_and_copied(
+        self, medium: tuple[int, ...], turned: Random
+    ) -> MultipleResults[tuple[int, ...]]:
         files = list(medium) * 2
-        turned.shuffle(files)  # type: ignore[attr-defined]  # hypothesis calls it object, and it is a Random
+        turned.shuffle(files)
         return multiple(tuple(files), tuple(reversed(medium)))
 
     # -- at the vendor
