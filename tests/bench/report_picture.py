@@ -9,11 +9,11 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 from licensing.vendor.operations_report import rate_card_in, report_usage, write_report
-from tests.licensing.vendor.simulated_site import SimulatedSite, SiteKey, row
+from tests.licensing.vendor.simulated_site import FIRST_DAY, SimulatedSite, SiteKey, row
 from tests.licensing.vendor.vendors_desk import TERMS, VendorsDesk, vendors_desk
 
 from .tools import OUTPUT
@@ -39,14 +39,20 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 def a_month(folder: Path) -> VendorsDesk:
     """Two sites and a March with weekends."""
     desk, dice = vendors_desk(folder), random.Random(1)
+    today, desk.now = desk.now, FIRST_DAY
     for number in (7, 8):
         site = SimulatedSite(site=f"plant-{number}", key=SiteKey(f"plant-{number}"))
-        desk.issue(site, f"licence-{number}", terms=replace(TERMS, licence=f"lic-{number:04}"))
+        desk.issue(
+            site, f"licence-{number}", terms=replace(TERMS, licence=f"lic-{number:04}", rpm=1, report_every_days=31)
+        )
         days = []
         for day in range(31):
             rows = [row(team, model, dice.randint(1, 300), dice.randint(20, 900)) for team in TEAMS for model in MODELS]
             days.append(site.seal(tuple(sorted(rows, key=lambda each: (each.team, each.model))) if day % 7 < 5 else ()))
-        desk.take(*days)
+        clone = site.clone()
+        desk.take(*days, site.seal())
+        desk.take(clone.seal(()))
+    desk.now = today + timedelta(days=40)
     return desk
 
 

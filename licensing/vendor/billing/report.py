@@ -30,6 +30,18 @@ class SiteReport:
     doubts: tuple[Doubt, ...]
     evidence: tuple[KeptEvidence, ...]
 
+    def odd(self) -> list[tuple[str, str, str]]:
+        """What to look at for people: files, code and sentence; the same code on many files is one line."""
+        kept = [(_number(each.seq), each.verdict, each.sentence) for each in self.evidence]
+        groups: dict[tuple[int, str], list[Doubt]] = {}
+        for doubt in self.doubts:
+            groups.setdefault((doubt.epoch, doubt.code), []).append(doubt)
+        for (_, code), doubts in groups.items():
+            more = f" And {len(doubts) - 1} more files; each is in the JSON file." if len(doubts) > 1 else ""
+            last = f" … {_number(doubts[-1].seq)}" if more else ""
+            kept.append((f"{_number(doubts[0].seq)}{last}", code, doubts[0].sentence + more))
+        return kept
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -96,6 +108,10 @@ def doubts_as_dicts(doubts: Sequence[Doubt]) -> list[dict[str, Any]]:
         {"site": each.site, "epoch": each.epoch, "seq": each.seq, "code": each.code, "sentence": each.sentence}
         for each in doubts
     ]
+
+
+def _number(seq: int | None) -> str:
+    return "–" if seq is None else str(seq)
 
 
 def _site(of: SiteReport) -> dict[str, Any]:

@@ -182,6 +182,16 @@ def test_evidence_and_doubts_are_on_the_page(desk: VendorsDesk, licensed: Simula
     assert any("accepted before with other content" in text for text in page.text)
 
 
+def test_the_same_oddity_of_many_files_is_one_line_on_the_page(desk: VendorsDesk, licensed: SimulatedSite) -> None:
+    desk.take(*licensed.days(3))
+    report = made(desk)
+    assert len(report.sites[0].doubts) == 3
+    ((files, code, sentence),) = report.sites[0].odd()
+    assert (files, code) == ("1 … 3", "licence_out_of_date")
+    assert sentence.endswith("And 2 more files; each is in the JSON file.")
+    assert files in Page(report_html(report)).text
+
+
 def test_an_empty_report_is_a_report(desk: VendorsDesk, licensed: SimulatedSite) -> None:
     page = Page(report_html(made(desk)))
     assert "Nothing was used." in page.text
