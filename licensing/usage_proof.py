@@ -78,6 +78,8 @@ def read_proof(data: bytes) -> UsageProof:
         return UsageProof.model_validate_json(canonical(members))
     except ValidationError as exc:
         raise Malformed(f"The proof is not well-formed: {first_fault(exc)}.") from exc
+    except RecursionError as exc:
+        raise Malformed("The proof is nested too deeply.") from exc
 
 
 def require_proven(proof: UsageProof, usage: Verified[Usage]) -> None:

@@ -51,7 +51,7 @@ def main(ctx: click.Context, *, home: Path) -> None:
       10-16  a document that is malformed, not genuine, of another kind or for somebody else
       50-59  a file or medium that cannot be read or written, or YAML that is refused
       90     the vendor's desk cannot do this (see the message): signatures are missing, or nobody agreed
-      91     a usage file was not accepted
+      91     a usage file was not accepted, or a case of the selftest was not judged as it must be
       92     the home is there already, or is not there, or its trust and its memory do not agree
       93     a private key is damaged, missing or not for this, or a token cannot be used
       94     the passphrase or PIN is wrong or missing

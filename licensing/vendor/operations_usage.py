@@ -3,7 +3,8 @@
 Promise: what was accepted and its receipt are one transaction. If a receipt cannot be written afterwards, the files
 stay accepted, and the same command writes the same receipt again; or a new one for the same files, where the keys that
 signed it were replaced since. A folder is searched for usage files wherever they lie in it; one that cannot be read
-there is a finding like any other and does not keep the rest waiting. The time is an argument.
+there is a finding like any other and does not keep the rest waiting. The files of one call are held in memory together,
+because their order is not known before all are read. The time is an argument.
 """
 
 from __future__ import annotations

@@ -140,6 +140,12 @@ def test_selftest_writes_what_a_third_party_needs(shell: Shell, tmp_path: Path) 
     assert again["error"]["code"] == AlreadyThere.code
 
 
+def test_the_page_for_the_desk_explains_every_verdict() -> None:
+    page = (Path(cases_module.__file__).parents[1] / "RECONCILING.md").read_text("utf-8")
+    explained = {line.split("`")[1] for line in page.splitlines() if line.startswith("| `") and line.count("|") == 5}
+    assert explained == {verdict.value for verdict in Verdict}
+
+
 def test_a_failing_selftest_is_a_refusal(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = replace(CASES["zero-days"], requests=9)
     monkeypatch.setattr("licensing.vendor.operations_selftest.all_cases", lambda: [broken])

@@ -14,9 +14,10 @@ from licensing.merkle import root_of
 from licensing.strict_json import canonical
 from licensing.usage import open_usage
 from licensing.usage_proof import make_proof
+from licensing.vendor import commands_usage
 from licensing.vendor.errors import UsageNotAccepted
 from licensing.vendor.gather import usage_files_in
-from licensing.vendor.operations_usage import reconcile_usage
+from licensing.vendor.operations_usage import reconcile_usage, unwatched
 from tests.licensing.vendor.simulated_site import ROWS, SimulatedSite, SiteKey
 from tests.licensing.vendor.vendors_desk import TERMS, VendorsDesk
 from tests.licensing.vendor.vendors_shell import Shell
@@ -111,6 +112,20 @@ def test_a_refused_file_is_an_error_in_json_too(shell: Shell, site: SimulatedSit
     printed = shell.json("usage", "reconcile", shell.desk.file("u", site.seal()), code=UsageNotAccepted.exit_code)
     assert printed["error"]["code"] == "usage_not_accepted"
     assert printed["files"][0]["epoch"] == 1
+
+
+def test_on_a_terminal_many_files_are_counted_as_they_go(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert commands_usage._progress() is unwatched, "a pipe is told nothing"
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    watch = commands_usage._progress()
+    for done in range(1, 601):
+        watch("read", done, 600)
+        watch("checked", done, 499)
+    told = capsys.readouterr().err
+    assert told.endswith("600 of 600 files read\n")
+    assert told.count("\r") == 12, "every fiftieth, and nothing of what is quickly done"
 
 
 # -- proofs ------------------------------------------------------------------------------------------------------------
