@@ -8,6 +8,7 @@ already is told apart from one that lost nothing. Nothing here refuses: the desk
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from licensing.document import format_time
 from licensing.usage import Counts, Predecessor, Usage
@@ -33,13 +34,14 @@ def judge_first(usage: Usage, enrolment: int, chains: Iterable[Chain]) -> tuple[
 
 
 def _named(predecessor: Predecessor, chains: Iterable[Chain]) -> Chain | None:
-    """The chain that the predecessor speaks of: where two keys share its epoch, the one that has its head."""
+    """What was accepted of the predecessor's epoch, under whatever keys; of two contents of its last file, its own."""
     of_epoch = [chain for chain in chains if chain.epoch == predecessor.epoch]
-    return max(
-        of_epoch,
-        key=lambda chain: (chain.accepted.get(predecessor.seq) == predecessor.head, chain.last),
-        default=None,
-    )
+    if not of_epoch:
+        return None
+    accepted: dict[int, str] = {}
+    for chain in sorted(of_epoch, key=lambda chain: chain.accepted.get(predecessor.seq) == predecessor.head):
+        accepted |= chain.accepted
+    return replace(max(of_epoch, key=lambda chain: chain.last), accepted=accepted)
 
 
 def _after(usage: Usage, named: Predecessor, before: Chain | None) -> tuple[Verdict, str]:
@@ -52,7 +54,7 @@ def _after(usage: Usage, named: Predecessor, before: Chain | None) -> tuple[Verd
         return (
             Verdict.RESTORED,
             f"{came_from}; file {named.seq} as it was accepted is {known[:19]}…: that number was sealed twice, with "
-            f"other content.{_twice(usage, before)}",
+            f"other content.{_time_between(usage, before)}",
         )
     if before.last > named.seq:
         after = _requests(before.head.registers) - _requests(named.registers)
@@ -60,7 +62,7 @@ def _after(usage: Usage, named: Predecessor, before: Chain | None) -> tuple[Verd
         return (
             Verdict.RESTORED,
             f"{came_from}; {_files(named.seq + 1, before.last)} of that epoch{counted} had been accepted and are not "
-            f"in the restored state.{_twice(usage, before)}",
+            f"in the restored state.{_time_between(usage, before)}",
         )
     if before.last < named.seq:
         short = _requests(named.registers) - _requests(before.head.registers)
@@ -74,17 +76,21 @@ def _after(usage: Usage, named: Predecessor, before: Chain | None) -> tuple[Verd
             Verdict.RESTORED,
             f"{came_from}, and the closing registers that it states are not those of that file.",
         )
-    return Verdict.NEW_EPOCH, f"{came_from}, the last accepted there; nothing is missing."
+    return Verdict.NEW_EPOCH, f"{came_from}, the last accepted there.{_time_between(usage, before)}"
 
 
-def _twice(usage: Usage, before: Chain) -> str:
-    """Entries that a backup held unsealed, and that the lost state sealed, can be in files of both epochs."""
-    if before.head is None or before.head.period.end <= usage.period.start:
-        return ""
-    return (
-        f" Both epochs report on {format_time(usage.period.start)} to {format_time(before.head.period.end)}: exchanges "
-        "of that time may be counted twice."
-    )
+def _time_between(usage: Usage, before: Chain) -> str:
+    """Entries that a backup held unsealed, and that the lost state sealed, can be in files of both epochs; what the
+    lost state counted after its last delivery is in none."""
+    ended, begun = before.head.period.end if before.head else usage.period.start, usage.period.start
+    if ended > begun:
+        return (
+            f" Both epochs report on {format_time(begun)} to {format_time(ended)}: exchanges of that time may be "
+            "counted twice."
+        )
+    if ended < begun:
+        return f" No file covers {format_time(ended)} to {format_time(begun)}."
+    return " No time is missing between them."
 
 
 def _requests(registers: Mapping[str, Counts]) -> int:

@@ -32,8 +32,15 @@ def test_a_backup_with_everything_loses_nothing(desk: VendorsDesk, licensed: Sim
     desk.take(*licensed.days(3))
     found = judged(desk, restored(licensed))
     assert found.verdict is Verdict.NEW_EPOCH
-    assert "nothing is missing" in found.evidence
+    assert found.evidence.endswith("No file covers 2026-03-04T00:00:00Z to 2026-03-05T00:00:00Z.")
     assert desk.contents()["usage_evidence"] == []
+
+
+def test_a_restore_within_the_hour_leaves_no_time_out(desk: VendorsDesk, licensed: SimulatedSite) -> None:
+    desk.take(*licensed.days(3))
+    anew = restored(licensed)
+    anew.day = licensed.day
+    assert judged(desk, anew).evidence.endswith("the last accepted there. No time is missing between them.")
 
 
 def test_files_that_the_restored_state_does_not_know_are_named_and_counted(
@@ -157,6 +164,19 @@ def test_an_empty_chain_takes_only_what_its_epoch_accepted() -> None:
     new = Chain(2, "plant-7", 1, SiteKey("b").public_key)
     joined = new.continuing(old)
     assert (joined.enrolment, joined.key, dict(joined.accepted)) == (2, new.key, {1: "sha256:x"})
+
+
+def test_a_restore_sees_an_epoch_whole_whatever_its_keys(desk: VendorsDesk, licensed: SimulatedSite) -> None:
+    desk.take(*licensed.days(3))
+    backup = licensed.clone()
+    anew = rekeyed(licensed)
+    desk.issue(anew, "rekeyed", re_enrol=True)
+    desk.take(*anew.days(2))
+    returned = restored(backup)
+    returned.licence_serial = 3
+    found = judged(desk, returned)
+    assert found.verdict is Verdict.RESTORED
+    assert "files 4 to 5 of that epoch with 10 requests" in found.evidence
 
 
 def test_two_copies_that_run_at_once_are_told(desk: VendorsDesk, licensed: SimulatedSite) -> None:
