@@ -25,6 +25,7 @@ from hypothesis.stateful import (
     initialize,
     invariant,
     multiple,
+    precondition,
     rule,
 )
 
@@ -154,6 +155,18 @@ class Meter(RuleBasedStateMachine):
         if receipt:
             self.receipt = max(self.accepted, default=0)
 
+    @precondition(lambda self: self.sealed)
+    @rule(picked=st.lists(st.integers(0, 60), min_size=1, max_size=6))
+    def some_files_arrive_by_other_hands(self, picked: list[int]) -> None:
+        """Any of those that exist, in any order, the same one twice."""
+        self._deliver([self.sealed[number % len(self.sealed)] for number in picked])
+
+    @precondition(lambda self: self.sealed)
+    @rule()
+    def all_that_is_new_arrives(self) -> None:
+        self._deliver(self.sealed[self.receipt :])
+        self.receipt = max(self.accepted, default=0)
+
     def _deliver(self, files: list[bytes]) -> Outcome:
         everybody = [(self.view.site, chain.key) for chain in self.view.chains]
         outcome = reconcile(files, {self.view.site: self.view}, everybody=everybody, now=self.now + DAY)
@@ -208,7 +221,7 @@ class Meter(RuleBasedStateMachine):
 
 
 TestMeter = Meter.TestCase
-TestMeter.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestMeter.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
 
 
 def test_the_model_would_notice_a_vendor_that_forgot_what_it_had_accepted() -> None:
