@@ -9,7 +9,7 @@ SECONDS ?= 30
 RUNTIME ?=
 ROUNDS ?= 2000
 
-.PHONY: run test test-aarch64 check format bench crash fuzz lock wheels clean
+.PHONY: run test test-aarch64 check format bench crash fuzz report-picture lock wheels clean
 
 run: $(VENV)/.checkout  ## a licensed gateway that answers OpenAI clients on 127.0.0.1:8080
 	$(BIN)/ao quickstart $(ARGS)
@@ -37,6 +37,10 @@ bench: $(VENV)/.development  ## CPU per request, requests per second and added l
 crash: $(VENV)/.development  ## kill -9 and failing disks: ROUNDS of the journal and the ledger, a tenth with a whole gateway
 	CRASH_ROUNDS=$(ROUNDS) GATEWAY_ROUNDS=$$(( ($(ROUNDS) + 9) / 10 )) CRASH_SEED=$${CRASH_SEED:-$$(date +%s)} \
 	  $(BIN)/python -m pytest -q tests/crash $(ARGS)
+
+
+report-picture: $(VENV)/.development  ## .bench/report/: a billing report as a browser shows and prints it (needs chromium)
+	$(BIN)/python -m tests.bench.report_picture
 
 fuzz: $(VENV)/.fuzz  ## give every reader of foreign bytes what nobody thought of; SECONDS= for each
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(ARGS)

@@ -8,7 +8,7 @@ a tree has is taken from that file, never from the proof.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
@@ -36,8 +36,6 @@ class InclusionPath(Claims):
 
 class UsageProof(Claims):
     """`file` is the digest of the usage file's body; `entry` the exchange's ledger columns, which are its leaf."""
-
-    KIND: ClassVar[str] = "usage-proof"
 
     kind: Literal["usage-proof"] = "usage-proof"
     schema_version: int = Field(default=1, alias="schema", ge=1, le=1)
@@ -74,12 +72,14 @@ def make_proof(usage: Verified[Usage], row_index: int, leaves: Sequence[bytes], 
 def read_proof(data: bytes) -> UsageProof:
     """What a proof says, which is not yet shown. Raises Malformed, WrongKind."""
     members = load_object(data)
-    if (members.get("kind"), members.get("schema")) != (UsageProof.KIND, 1):
+    if (members.get("kind"), members.get("schema")) != ("usage-proof", 1):
         raise WrongKind("The document is not a usage proof in schema 1.")
     try:
         return UsageProof.model_validate_json(canonical(members))
     except ValidationError as exc:
         raise Malformed(f"The proof is not well-formed: {first_fault(exc)}.") from exc
+    except RecursionError as exc:
+        raise Malformed("The proof is nested too deeply.") from exc
 
 
 def require_proven(proof: UsageProof, usage: Verified[Usage]) -> None:
@@ -88,8 +88,7 @@ def require_proven(proof: UsageProof, usage: Verified[Usage]) -> None:
     claims = usage.claims
     if (proof.site, proof.seq, proof.file) != (claims.site, claims.seq, usage.digest):
         raise WrongAudience(
-            f"The proof is about file {proof.seq} of site {proof.site!r} ({proof.file[:19]}…); this is file "
-            f"{claims.seq} of {claims.site!r} ({usage.digest[:19]}…).",
+            f"The proof is about file {proof.seq} of site {proof.site!r} ({proof.file[:19]}…), not about this one.",
             remedy="Give the usage file that the proof names.",
         )
     if not proof.row_path.leads_to(proof.row.leaf(), claims.tree.root, len(claims.rows)):

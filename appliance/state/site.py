@@ -153,7 +153,8 @@ class Site:
         with transaction(self.database) as db:
             held = self.in_force(slot)
             arrival = arrive(self.floor_of(role), role=role, key_epoch=epoch, serial=serial, digest=verified.digest)
-            if not self.has_in_force(slot, verified, data):
+            fresh = not self.has_in_force(slot, verified, data)
+            if fresh:
                 db.execute(
                     # The same document again replaces its stored bytes, which may not verify any more; these just did.
                     "INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?, ?, ?)",
@@ -168,7 +169,8 @@ class Site:
             if arrival is Arrival.NEW:
                 self._store_floor(witness(self.time_floor(), issued_at, f"the {role} document with serial {serial}"))
             before_commit()
-            self._record_arrival(verified, slot, held, now)
+            if fresh:
+                self._record_arrival(verified, slot, held, now)
         self.board.raise_generation()
         return arrival
 

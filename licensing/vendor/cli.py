@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from licensing.vendor.command import FILE, Desk
+from licensing.vendor.command import FILE, Desk, Face
 from licensing.vendor.commands_config import config
 from licensing.vendor.commands_init import init
 from licensing.vendor.commands_key import key
@@ -22,7 +22,7 @@ from licensing.vendor.home import Home
 from licensing.version import __version__
 
 
-@click.group()
+@click.group(cls=Face, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--home",
     type=FILE,
@@ -52,13 +52,13 @@ def main(ctx: click.Context, *, home: Path) -> None:
       10-16  a document that is malformed, not genuine, of another kind or for somebody else
       50-59  a file or medium that cannot be read or written, or YAML that is refused
       90     the vendor's desk cannot do this (see the message): signatures are missing, or nobody agreed
-      91     a usage file was not accepted
+      91     a usage file was not accepted, or a case of the selftest was not judged as it must be
       92     the home is there already, or is not there, or its trust and its memory do not agree
       93     a private key is damaged, missing or not for this, or a token cannot be used
       94     the passphrase or PIN is wrong or missing
       95     a secret lies where others can reach it
       96     a site that is unknown, or presents another key or epoch, or a challenge that cannot be answered
-      97     terms that make no licence, or no trust document
+      97     terms that make no licence, no trust document, or no invoice
       98     a config whose head or shape cannot be signed
       99     the vendor's memory (vendor.db) cannot be used
     """

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -140,6 +141,30 @@ def reporting(command: Callable[P, None]) -> Callable[P, None]:
     return wrapped
 
 
+class Face(click.Group):
+    """The outermost group: with `--json` anywhere on the line, wrong use of a command is told in JSON as well."""
+
+    def main(  # type: ignore[override]  # click gives the rest by name
+        self, args: Sequence[str] | None = None, *, standalone_mode: bool = True, **extra: Any
+    ) -> Any:
+        if not standalone_mode:
+            return super().main(args, standalone_mode=False, **extra)
+        given = sys.argv[1:] if args is None else list(args)
+        try:
+            code = super().main(args, standalone_mode=False, **extra)
+        except click.ClickException as error:
+            if "--json" in given:
+                remedy = "See the command's --help."
+                print_json({"error": {"code": "usage", "message": error.format_message(), "remedy": remedy}})
+            else:
+                error.show()
+            sys.exit(error.exit_code)
+        except click.Abort:
+            click.echo("Aborted!", err=True)
+            sys.exit(1)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
 def show_refusal(refusal: Refusal, *, as_json: bool) -> None:
     if as_json:
         print_json({"error": refusal.as_dict()})
@@ -150,8 +175,8 @@ def show_refusal(refusal: Refusal, *, as_json: bool) -> None:
 
 
 def print_json(value: dict[str, Any]) -> None:
-    """ASCII only: whatever a foreign label holds, it reaches a terminal as an escape."""
-    click.echo(json.dumps(value, ensure_ascii=True, indent=2))
+    """One line in ASCII, as `ao` prints it: whatever a foreign label holds, it reaches a terminal as an escape."""
+    click.echo(json.dumps(value, ensure_ascii=True))
 
 
 def print_table(title: str, columns: tuple[str, ...], rows: list[tuple[str | int, ...]]) -> None:

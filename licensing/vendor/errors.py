@@ -3,6 +3,7 @@
     Refusal
     └── VendorError               90
         ├── UsageNotAccepted      91  a usage file did not pass reconciliation
+        │   └── SelftestFailed        this reconciler does not judge the scenario cases as it should
         ├── DocumentUnfinished    90  signatures are still missing
         ├── NotAgreed             90  a person looked at it and said no
         ├── HomeRefused           92
@@ -21,7 +22,8 @@
         │   ├── SiteUnknown           a site that was never enrolled
         │   └── ChallengeRefused      a site request that no time token can answer
         ├── TermsRefused          97  a licence that should not be issued so
-        │   └── RotationRefused       a change that makes no trust document
+        │   ├── RotationRefused       a change that makes no trust document
+        │   └── RateCardRefused       a rate card that makes no prices
         ├── ConfigRefused         98  a config whose head or shape cannot be signed
         └── MemoryRefused         99  vendor.db is missing, damaged, busy or newer than this release
 
@@ -49,6 +51,13 @@ class UsageNotAccepted(VendorError):
     default_remedy = (
         "Read the evidence beside each file. Ask the site for missing files; keep forks and edited files, and call."
     )
+
+
+class SelftestFailed(UsageNotAccepted):
+    """This reconciler judges a scenario case otherwise than it should."""
+
+    code = "usage_selftest_failed"
+    default_remedy = "Do not reconcile with this installation: install ao-vendor anew, and run the selftest again."
 
 
 class DocumentUnfinished(VendorError):
@@ -188,6 +197,13 @@ class RotationRefused(TermsRefused):
 
     code = "trust_rotation_refused"
     default_remedy = "Correct the change on the command line; nothing was made. See: ao-vendor trust show."
+
+
+class RateCardRefused(TermsRefused):
+    """A rate card that makes no prices."""
+
+    code = "rate_card_refused"
+    default_remedy = "Correct the rate card at the place named; without --rates the report has quantities only."
 
 
 class ConfigRefused(VendorError):

@@ -11,9 +11,12 @@ from licensing.usage import Usage
 
 
 class Verdict(StrEnum):
-    """What became of a file."""
+    """What became of a file. RECONCILING.md says of each what the desk does."""
 
     ACCEPTED = "accepted"
+    NEW_EPOCH = "new_epoch"
+    RESTORED = "restored"
+    NEW_STATE = "new_state"
     ALREADY_ACCEPTED = "already_accepted"
     GAP = "gap"
     FORK = "fork"
@@ -25,6 +28,11 @@ class Verdict(StrEnum):
     UNKNOWN_KEY = "unknown_key"
     EDITED = "edited"
     MALFORMED = "malformed"
+    UNREADABLE = "unreadable"
+
+
+COUNTED = frozenset({Verdict.ACCEPTED, Verdict.NEW_EPOCH, Verdict.RESTORED, Verdict.NEW_STATE})
+"""The verdicts under which a file is newly accepted and counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,10 @@ class Chain:
     def followed_by(self, usage: Usage, body_digest: str) -> Chain:
         return replace(self, accepted={**self.accepted, usage.seq: body_digest}, head=usage)
 
+    def continuing(self, replaced: Chain) -> Chain:
+        """This chain, still empty, as the continuation of one whose key it replaces in the same epoch."""
+        return replace(self, accepted=replaced.accepted, head=replaced.head)
+
 
 @dataclass(frozen=True, slots=True)
 class SiteView:
@@ -63,17 +75,18 @@ class SiteView:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One file's verdict and the sentence that shows why. `site` and `seq` are what the file claims."""
+    """One file's verdict and the sentence that shows why. `site`, `seq` and `epoch` are what the file claims."""
 
     verdict: Verdict
     evidence: str
     site: str | None = None
     seq: int | None = None
     enrolment: int | None = None
+    epoch: int | None = None
 
     @property
     def good(self) -> bool:
-        return self.verdict in (Verdict.ACCEPTED, Verdict.ALREADY_ACCEPTED)
+        return self.verdict in COUNTED or self.verdict is Verdict.ALREADY_ACCEPTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +101,7 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A file that was refused although a site's key really signed it."""
+    """A file that a site's key really signed, and that contradicts something: nearly always one that was refused."""
 
     site: str
     epoch: int | None

@@ -12,28 +12,23 @@ opened before the memory is locked, and the time is an argument.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from licensing.algorithms import digest
-from licensing.envelope import Signer, parse
+from licensing.envelope import parse
 from licensing.keyfile import RandomBytes
 from licensing.licence import Licence
-from licensing.receipt import Receipt, open_receipt
 from licensing.shown import shown
 from licensing.site_request import open_site_request
 from licensing.trust import RoleName, Trust
 from licensing.vendor import issue
-from licensing.vendor.authenticate import claimed_site
-from licensing.vendor.countersign import can_be_handed_out_again, count, sign_together, unfinished_name
+from licensing.vendor.countersign import can_be_handed_out_again, count, unfinished_name
 from licensing.vendor.errors import SiteUnknown
-from licensing.vendor.findings import Chain, Outcome, SiteView
 from licensing.vendor.home import Home
-from licensing.vendor.memory import Issued, KeptReceipt, Memory
-from licensing.vendor.reconcile import reconcile
+from licensing.vendor.memory import Issued, Memory
 from licensing.vendor.sign import sign_config, with_head
 from licensing.vendor.unlock import Unlock
 from media.errors import AlreadyThere
@@ -52,14 +47,6 @@ class Delivered:
     serial: int
     file: Path
     missing: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Reconciled:
-    """The outcome over the files given, and the receipts that cover what is accepted of them."""
-
-    outcome: Outcome
-    receipts: tuple[tuple[KeptReceipt, Path], ...]
 
 
 def issue_licence(
@@ -153,94 +140,12 @@ def sign_config_for(home: Home, file: Path, site: str, out: Path, *, unlock: Unl
         return deliver(memory, "config", issued, out, trust, name=site)
 
 
-def reconcile_usage(home: Home, files: Sequence[Path], receipts: Path, *, unlock: Unlock, now: datetime) -> Reconciled:
-    """Takes usage files in, and writes a receipt for each site and epoch that has something accepted among them.
-
-    What was accepted and its receipt are one transaction. If a receipt cannot be written afterwards, the files stay
-    accepted, and the same command writes the same receipt again; or a new one for the same files, where the keys that
-    signed it were replaced since.
-    """
-    documents = [read_document(file, limit=LIMITS["usage"]) for file in files]
-    trust = home.trust().claims
-    with home.memory() as memory:
-        signers = home.signers(trust, "receipt", unlock)
-        with memory.transaction():
-            home.require_settled(memory, trust)
-            views = {
-                site: view
-                for site in {claimed_site(document) for document in documents}
-                if site is not None and (view := memory.site_view(site)) is not None
-            }
-            outcome = reconcile(documents, views, everybody=memory.keys_of_all_sites(), now=now)
-            for taken in outcome.taken:
-                memory.keep_accepted(taken, now)
-            for kept in outcome.evidence:
-                memory.keep_evidence(kept, now)
-            for chain in outcome.grown:
-                _issue_receipt(memory, chain, signers, trust, now)
-            covered = dict.fromkeys(each.enrolment for each in outcome.findings if each.good)
-            for enrolment in covered:
-                receipt = None if enrolment is None else memory.latest_receipt(enrolment)
-                if receipt and not can_be_handed_out_again(receipt.document, trust, "receipt", signers):
-                    _issue_receipt(memory, _chain(views, enrolment), signers, trust, now)
-            due = [memory.latest_receipt(enrolment) for enrolment in covered if enrolment is not None]
-    written: list[tuple[KeptReceipt, Path]] = []
-    for receipt in due:
-        if receipt is not None:
-            path = receipts / receipt_name(receipt)
-            if _missing(receipt.document, trust, "receipt"):
-                path = unfinished_name(path)
-            write_document(path, receipt.document)
-            written.append((receipt, path))
-    return Reconciled(outcome, tuple(written))
-
-
-def _chain(views: Mapping[str, SiteView], enrolment: int | None) -> Chain:
-    """A chain that did not grow: what did was given its receipt under the newest trust."""
-    return next(chain for view in views.values() for chain in view.chains if chain.enrolment == enrolment)
-
-
-def receipt_name(receipt: KeptReceipt) -> str:
-    """The numbers of a later epoch begin at one again; its files say so, and no two receipts share a name."""
-    epoch = f"-e{receipt.epoch}" if receipt.epoch > 1 else ""
-    return f"receipt-{receipt.site}{epoch}-{receipt.seq}.signed.json"
-
-
-def _issue_receipt(memory: Memory, chain: Chain, signers: Sequence[Signer], trust: Trust, now: datetime) -> None:
-    head, head_digest = chain.head, chain.head_digest
-    if head is None or head_digest is None:
-        raise ValueError("a chain that grew has a head")
-    claims = Receipt(
-        schema_version=1,
-        serial=memory.last_receipt_serial(chain.site) + 1,
-        issued_at=now,
-        site=chain.site,
-        epoch=chain.epoch,
-        licence=head.licence,
-        seq=head.seq,
-        head=head_digest,
-        accepted_until=head.period.end,
-    )
-    signed = sign_together(Receipt.payload_type(), claims.to_bytes(), signers, trust, "receipt")
-    if signed.quorum.complete:
-        open_receipt(signed.document, trust, site=chain.site, epoch=chain.epoch)
-    memory.record_receipt(
-        site=chain.site,
-        serial=claims.serial,
-        enrolment=chain.enrolment,
-        seq=head.seq,
-        head=head_digest,
-        digest=signed.digest,
-        document=signed.document,
-        at=now,
-    )
-
-
 def _left_undelivered(last: Issued, order: str) -> bool:
     return not last.delivered and last.order == order
 
 
-def _missing(document: bytes, trust: Trust, role: RoleName) -> int:
+def missing_signatures(document: bytes, trust: Trust, role: RoleName) -> int:
+    """How many must still sign a document before a site takes it."""
     return count(parse(document), trust, role).missing
 
 
@@ -253,7 +158,7 @@ def require_free(out: Path) -> None:
 
 def deliver(memory: Memory, kind: RoleName, issued: Issued, out: Path, trust: Trust, *, name: str) -> Delivered:
     """Writes a document that the memory has; under another name while signatures are missing."""
-    missing = _missing(issued.document, trust, kind)
+    missing = missing_signatures(issued.document, trust, kind)
     path = unfinished_name(out) if missing else out
     write_document(path, issued.document)
     with memory.transaction():

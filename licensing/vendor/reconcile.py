@@ -5,13 +5,16 @@ verdict a file, whatever the order in which the files were given. A file is acce
 signature of the site's own key for the epoch that it claims, the next number, the digest of the file before it, the
 period that follows on, the registers, the deltas, the tree, and licences that were issued to that site. The claim in
 the body finds the site; the site's key decides. A number that the site's key has signed twice with other bytes is a
-fork, and the vendor does not choose between its ends.
+fork, and the vendor does not choose between its ends. A key that replaces another in its epoch continues that one's
+chain, and its first file vouches, by digest, for the last files of the old key. The first file of an epoch is besides
+held against the epochs before it (`succession.py`).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from licensing.algorithms import PublicKey
@@ -19,7 +22,23 @@ from licensing.document import format_time
 from licensing.shown import shown
 from licensing.usage import COUNT_FIELDS, Counts, Usage, faults_between, faults_within
 from licensing.vendor.authenticate import Genuine, authenticate
-from licensing.vendor.findings import Chain, Evidence, Finding, Outcome, SiteView, Taken, Verdict
+from licensing.vendor.findings import COUNTED, Chain, Evidence, Finding, Outcome, SiteView, Taken, Verdict
+from licensing.vendor.succession import judge_first
+
+
+@dataclass(slots=True)
+class _Desk:
+    """What is known while files are judged one after another: the chains as they have grown so far."""
+
+    views: Mapping[str, SiteView]
+    now: datetime
+    chains: dict[int, Chain]
+    contested: frozenset[tuple[int, int]]
+    vouched: frozenset[str]
+    taken: list[Taken] = field(default_factory=list)
+
+    def of_site(self, site: str) -> list[Chain]:
+        return [self.chains[chain.enrolment] for chain in self.views[site].chains]
 
 
 def reconcile(
@@ -28,10 +47,12 @@ def reconcile(
     *,
     everybody: Iterable[tuple[str, PublicKey]],
     now: datetime,
+    watch: Callable[[int], object] = lambda _: None,
 ) -> Outcome:
     """The verdict on each of these files, given the views of the sites that they claim to be from.
 
-    `everybody` are the keys of all sites, to recognise a file that one site signed in another's name.
+    `everybody` are the keys of all sites, to recognise a file that one site signed in another's name. `watch` is told
+    how many files were looked at so far.
     """
     owners = {key.keyid: (site, key) for site, key in everybody}
     findings: dict[int, Finding] = {}
@@ -44,31 +65,25 @@ def reconcile(
         else:
             findings[place], kept = found
             evidence.extend(kept)
+        watch(place + 1)
 
-    chains = {each.chain.enrolment: each.chain for each in genuine}
-    contested = _contested(genuine)
-    taken: list[Taken] = []
+    chains = {chain.enrolment: chain for view in views.values() for chain in view.chains}
+    desk = _Desk(views, now, chains, _contested(genuine), _vouched(genuine))
     for each in sorted(genuine, key=lambda each: (each.usage.site, each.usage.epoch, each.usage.seq, each.place)):
-        chain = chains[each.chain.enrolment]
-        finding = _judge(chain, views[chain.site], each, contested=contested, now=now)
-        findings[each.place] = finding
-        if finding.verdict is Verdict.ACCEPTED:
-            chains[chain.enrolment] = chain.followed_by(each.usage, each.digest)
-            taken.append(Taken(chain.enrolment, each.usage, each.digest, each.document))
-        elif not finding.good and finding.verdict is not Verdict.GAP:
-            evidence.append(
-                Evidence(
-                    chain.site,
-                    chain.epoch,
-                    each.usage.seq,
-                    each.digest,
-                    finding.verdict,
-                    finding.evidence,
-                    each.document,
-                )
-            )
-    grown = tuple(chains[number] for number in dict.fromkeys(each.enrolment for each in taken))
-    return Outcome(tuple(findings[place] for place in range(len(files))), tuple(taken), tuple(evidence), grown)
+        finding = findings[each.place] = _judge(desk, each)
+        if finding.verdict in COUNTED:
+            grown = _continued(desk, each).followed_by(each.usage, each.digest)
+            desk.chains[grown.enrolment] = grown
+            desk.taken.append(Taken(grown.enrolment, each.usage, each.digest, each.document))
+        if finding.verdict is Verdict.RESTORED or (not finding.good and finding.verdict is not Verdict.GAP):
+            evidence.append(_evidence(each, finding))
+    ended = tuple(desk.chains[number] for number in dict.fromkeys(each.enrolment for each in desk.taken))
+    return Outcome(tuple(findings[place] for place in range(len(files))), tuple(desk.taken), tuple(evidence), ended)
+
+
+def _evidence(file: Genuine, finding: Finding) -> Evidence:
+    usage = file.usage
+    return Evidence(usage.site, usage.epoch, usage.seq, file.digest, finding.verdict, finding.evidence, file.document)
 
 
 def _contested(genuine: Iterable[Genuine]) -> frozenset[tuple[int, int]]:
@@ -80,14 +95,40 @@ def _contested(genuine: Iterable[Genuine]) -> frozenset[tuple[int, int]]:
     return frozenset(place for place, digests in contents.items() if len(digests) > 1)
 
 
-def _judge(
-    chain: Chain, view: SiteView, file: Genuine, *, contested: frozenset[tuple[int, int]], now: datetime
-) -> Finding:
+def _vouched(genuine: Sequence[Genuine]) -> frozenset[str]:
+    """The digests of files under a replaced key that a file under the current key leads back to."""
+    old = {each.digest: each for each in genuine if each.chain.superseded}
+    vouched: set[str] = set()
+    for each in genuine:
+        before = None if each.chain.superseded else each.usage.previous
+        while before in old and before not in vouched and _same_epoch(old[before], each):
+            vouched.add(before)
+            before = old[before].usage.previous
+    return frozenset(vouched)
+
+
+def _same_epoch(one: Genuine, other: Genuine) -> bool:
+    return (one.chain.site, one.chain.epoch) == (other.chain.site, other.chain.epoch)
+
+
+def _continued(desk: _Desk, file: Genuine) -> Chain:
+    """The file's chain as it stands; an empty one, for a file that does not begin it, as the continuation of the chain
+    whose key it replaces."""
+    chain = desk.chains[file.chain.enrolment]
+    if chain.head is not None or file.usage.seq == 1:
+        return chain
+    replaced = [
+        other for other in desk.of_site(chain.site) if other.superseded and other.epoch == chain.epoch and other.head
+    ]
+    return chain.continuing(max(replaced, key=lambda other: other.last)) if replaced else chain
+
+
+def _judge(desk: _Desk, file: Genuine) -> Finding:
     """The verdict on a genuine file, against the chain as it stands after the files before it."""
-    usage = file.usage
+    usage, chain = file.usage, _continued(desk, file)
 
     def finding(verdict: Verdict, evidence: str) -> Finding:
-        return Finding(verdict, evidence, usage.site, usage.seq, chain.enrolment)
+        return Finding(verdict, evidence, usage.site, usage.seq, chain.enrolment, usage.epoch)
 
     known = chain.accepted.get(usage.seq)
     if known == file.digest:
@@ -98,11 +139,11 @@ def _judge(
             f"File {usage.seq} was accepted before with other content ({known[:19]}…); this one is "
             f"{file.digest[:19]}…: the site's state was restored or copied.",
         )
-    if chain.superseded:
+    if chain.superseded and file.digest not in desk.vouched:
         return finding(
             Verdict.UNKNOWN_KEY, f"It was signed by a key that the site has since replaced in epoch {usage.epoch}."
         )
-    if (chain.enrolment, usage.seq) in contested:
+    if (chain.enrolment, usage.seq) in desk.contested:
         return finding(
             Verdict.FORK,
             f"File {usage.seq} came twice with different contents, both signed by the site; neither is accepted.",
@@ -120,10 +161,22 @@ def _judge(
         return finding(Verdict.REGISTER_FELL, _sentence(faults))
     if faults:
         return finding(Verdict.INCONSISTENT, _sentence(faults))
-    if (unknown := _unknown_licence(view, usage)) is not None:
+    if (unknown := _unknown_licence(desk.views[chain.site], usage)) is not None:
         return finding(Verdict.LICENCE_UNKNOWN, unknown)
-    early = f", though its period ends after {format_time(now)}, the time here" if usage.period.end > now else ""
-    return finding(Verdict.ACCEPTED, f"File {usage.seq} follows on and adds up{early}.")
+    return finding(*_accepted(desk, chain, usage))
+
+
+def _accepted(desk: _Desk, chain: Chain, usage: Usage) -> tuple[Verdict, str]:
+    """What to say of a file that holds."""
+    if usage.seq == 1:
+        verdict, sentence = judge_first(usage, chain.enrolment, desk.of_site(chain.site))
+    else:
+        renewed = desk.chains[chain.enrolment].head is None
+        verdict = Verdict.ACCEPTED
+        sentence = f"File {usage.seq} follows on and adds up{', under the key enrolled since' if renewed else ''}."
+    if usage.period.end > desk.now:
+        sentence = f"{sentence[:-1]}, though its period ends after {format_time(desk.now)}, the time here."
+    return verdict, sentence
 
 
 def _missing(first: int, last: int) -> str:

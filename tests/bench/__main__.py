@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from . import ledger, verify_cost
+from . import ledger, reconcile_cost, verify_cost
 from .measure import Bench, Plan, Visit, cores, visit
 from .processes import BenchError, pinned
 from .report import Measured, write
@@ -104,6 +104,8 @@ def main() -> int:
     verify_cost.append_to(OUTPUT / "report.md")
     say("what the ledger costs")
     ledger.append_to(OUTPUT / "report.md")
+    say("what reconciling costs")
+    reconcile_cost.append_to(OUTPUT / "report.md")
     return 1 if measured.failures or "ao" in measured.not_measured else 0
 
 

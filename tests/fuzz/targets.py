@@ -24,16 +24,22 @@ from appliance.errors import ConfigRefused
 from appliance.ledger.journal import SUFFIX, left_open, read_from
 from appliance.ledger.store import take_in
 from appliance.state.database import open_database
-from licensing.document import PAYLOAD_TYPES, Body
+from licensing.document import PAYLOAD_TYPES, Body, Verified
 from licensing.envelope import VerifiedBody, parse, to_clear, to_json
 from licensing.errors import LicensingError, Refusal
 from licensing.licence import Licence, open_licence
+from licensing.merkle import root_of
 from licensing.receipt import Receipt, open_receipt
 from licensing.site_request import SiteRequest, open_site_request
 from licensing.strict_json import canonical
 from licensing.time_token import TimeToken, open_time_token
 from licensing.trust import Trust, advance, claimed_version, pin
-from licensing.usage import Usage, faults_between, faults_within, open_usage
+from licensing.usage import Counts, Usage, faults_between, faults_within, open_usage, tree_of
+from licensing.usage_proof import make_proof, read_proof, require_proven
+from licensing.vendor.billing.invoice import draft
+from licensing.vendor.billing.rate_card import read_rate_card
+from licensing.vendor.billing.totals import Line
+from licensing.vendor.errors import RateCardRefused
 from media.errors import MediaError, YamlRefused
 from media.reader import LIMITS
 from media.strict_yaml import load
@@ -169,6 +175,41 @@ def document_seeds(name: str) -> list[bytes]:
     return [body, signed(name, body, key(kind.signer)), b"{}", b'{"kind":"%b"}' % name.encode()]
 
 
+def proven_usage() -> Verified[Usage]:
+    members = usage_members(rows=[{**USAGE_ROW, "counts": {"requests": 1}, "entries_root": root_of([b'{"id":"1"}'])}])
+    members["tree"] = tree_of(Usage.from_mapping(members).rows).model_dump()
+    return open_usage(signed("usage", members, key("site")), key("site").public_key)
+
+
+PROVEN = proven_usage()
+
+
+def read_usage_proof(data: bytes) -> None:
+    """Only the bytes of the one exchange that is in the file lead to its root."""
+    try:
+        proof = read_proof(data)
+        require_proven(proof, PROVEN)
+    except REFUSED:
+        return
+    assert read_proof(proof.to_bytes()) == proof
+    assert proof.entry == {"id": "1"}
+
+
+def read_rates(data: bytes) -> None:
+    try:
+        card = read_rate_card(data, "rates.yaml")
+    except RateCardRefused:
+        return
+    made = draft([Line("s", card.valid_from, "o", "t", "acme-1", Counts(requests=3, prompt_tokens=10**9))], card)
+    assert made.total == sum(item.amount for item in made.items)
+
+
+RATES = (
+    b"kind: rate-card\nschema: 1\nname: n\ncurrency: EUR\ndecimals: 2\nvalid_from: 2027-01-01\n"
+    b'rates:\n  - models: "acme-*"\n    per_request: "0.0001"\n    per_million_prompt_tokens: "1.20"\n'
+)
+
+
 # -- configs and YAML --------------------------------------------------------------------------------------------------
 
 CONFIG = CONFIG_TEXT[: CONFIG_TEXT.index(b"models:")] + (
@@ -272,6 +313,10 @@ TARGETS: Mapping[str, Target] = {
         ],
         limit=16 * 1024,
     ),
+    "usage-proof": Target(
+        read_usage_proof, lambda: [make_proof(PROVEN, 0, [b'{"id":"1"}'], 0).to_bytes(), b"{}", b"[" * 5000]
+    ),
+    "rate-card": Target(read_rates, lambda: [RATES, RATES + b"valid_until: 2028-01-01\n", b"- a\n"]),
     "journal": Target(read_journal, journal_seeds, limit=32 * 1024),
 }
 

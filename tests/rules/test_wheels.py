@@ -51,6 +51,10 @@ def test_the_vendors_wheel_holds_the_vendors_folder_alone(vendor: Path) -> None:
     assert [name for name in zipfile.ZipFile(vendor).namelist() if "__pycache__" in name or name.endswith(".pyc")] == []
 
 
+def test_what_the_vendors_modules_read_ships_beside_them(vendor: Path) -> None:
+    assert {"licensing/vendor/billing/report.html.jinja", "licensing/vendor/RECONCILING.md"} <= set(members(vendor))
+
+
 def test_the_two_belong_together(customer: Path, vendor: Path) -> None:
     assert metadata(customer)["Version"] == metadata(vendor)["Version"] == [__version__]
     assert f"ao-appliance=={__version__}" in metadata(vendor)["Requires-Dist"]

@@ -22,6 +22,7 @@ from licensing.usage import (
     Counts,
     Latency,
     Period,
+    Predecessor,
     Row,
     Usage,
     advance_registers,
@@ -78,6 +79,7 @@ class SimulatedSite:
     day: datetime = FIRST_DAY
     seq: int = 0
     previous: str | None = None
+    predecessor: Predecessor | None = None
     registers: dict[str, Counts] = field(default_factory=dict)
 
     def request(self, **changes: Any) -> bytes:
@@ -128,6 +130,7 @@ class SimulatedSite:
             registers=advance_registers(self.registers, deltas),
             tree=tree,
             previous=self.previous,
+            predecessor=self.predecessor if self.seq == 0 else None,
             admissions=(
                 (Admission(licence_serial=self.licence_serial, config_serial=1, requests=tree.size),) if rows else ()
             ),

@@ -68,14 +68,16 @@ def test_a_migration_that_fails_half_way_is_undone_whole(tmp_path: Path, monkeyp
     Memory.create(path).close()
     with monkeypatch.context() as patched:
         broken = (*MIGRATIONS, ("CREATE TABLE more (x) STRICT", "CREATE TABLE sites (x)"))
-        patched.setattr("licensing.vendor.memory.MIGRATIONS", broken)
+        patched.setattr("licensing.vendor.memory_file.MIGRATIONS", broken)
         with pytest.raises(MemoryRefused):
             Memory(path)
     with closing(sqlite3.connect(path)) as database:
         assert database.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
         assert database.execute("SELECT count(*) FROM sqlite_master WHERE name = 'more'").fetchone() == (0,)
     with monkeypatch.context() as patched:
-        patched.setattr("licensing.vendor.memory.MIGRATIONS", (*MIGRATIONS, ("CREATE TABLE more (x TEXT) STRICT",)))
+        patched.setattr(
+            "licensing.vendor.memory_file.MIGRATIONS", (*MIGRATIONS, ("CREATE TABLE more (x TEXT) STRICT",))
+        )
         Memory(path).close()
 
 
@@ -106,7 +108,7 @@ def test_what_is_no_memory_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_busy_memory_is_a_refusal(desk: VendorsDesk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("licensing.vendor.memory.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("licensing.vendor.memory_file.BUSY_SECONDS", 0.05)
     with closing(sqlite3.connect(desk.home.database, isolation_level=None)) as other, desk.home.memory() as memory:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(MemoryRefused, match="locked"), memory.transaction():

@@ -11,7 +11,7 @@ import pytest
 
 from licensing.licence import open_licence
 from licensing.receipt import Receipt, open_receipt
-from licensing.vendor import operations
+from licensing.vendor import operations, operations_usage
 from licensing.vendor.errors import KeyMissing, PassphraseWrong
 from licensing.vendor.findings import Verdict
 from media.errors import AlreadyThere, MediumFull, NotFound
@@ -30,8 +30,14 @@ def full(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     def refuse(path: Path, data: bytes, *, replace: bool = False, mode: int = 0o644) -> Written:
         raise MediumFull("No room is left.")
 
-    monkeypatch.setattr(operations, "write_document", refuse)
-    return lambda: monkeypatch.setattr(operations, "write_document", write_document)
+    for module in (operations, operations_usage):
+        monkeypatch.setattr(module, "write_document", refuse)
+
+    def make_room() -> None:
+        for module in (operations, operations_usage):
+            monkeypatch.setattr(module, "write_document", write_document)
+
+    return make_room
 
 
 def receipt(desk: VendorsDesk, path: Path, epoch: int = 1) -> Receipt:
@@ -131,7 +137,7 @@ def test_a_key_that_returns_to_its_epoch_counts_nothing_twice(desk: VendorsDesk,
     desk.issue(other, "second", re_enrol=True)
     third = licensed.seal()
     assert desk.verdicts(third) == ["unknown_key"]
-    assert desk.verdicts(other.seal()) == ["accepted"]
+    assert desk.verdicts(other.seal()) == ["new_state"]
     desk.issue(licensed, "third", re_enrol=True)
     assert desk.verdicts(*files, third) == ["already_accepted", "already_accepted", "accepted"]
     assert desk.verdicts(other.seal()) == ["unknown_key"]
@@ -166,7 +172,7 @@ def test_a_fault_before_the_commit_leaves_everything_as_it_was(
         raise RuntimeError("power cut")
 
     with monkeypatch.context() as patched:
-        patched.setattr("licensing.vendor.memory.Memory.record_receipt", fault)
+        patched.setattr("licensing.vendor.usage_memory.UsageMemory.record_receipt", fault)
         with pytest.raises(RuntimeError):
             desk.take(*files)
     assert desk.contents() == before
@@ -261,7 +267,7 @@ def test_a_file_that_cannot_be_read_stops_the_whole_command(desk: VendorsDesk, l
     good = desk.file("good", licensed.seal())
     for bad in (desk.folder / "nowhere",):
         with pytest.raises(NotFound):
-            operations.reconcile_usage(desk.home, [good, bad], desk.folder, unlock=desk.unlock, now=NOW)
+            operations_usage.reconcile_usage(desk.home, [good, bad], desk.folder, unlock=desk.unlock, now=NOW)
     assert desk.contents() == before
 
 

@@ -412,7 +412,7 @@ def test_a_key_that_was_replaced_in_its_epoch_seals_nothing_new(vendor: Vendor, 
     old = replace(view.chains[0], superseded=True)
     vendor.views["plant-7"] = replace(view, chains=(new, old))
     assert vendor.verdicts(first, second) == ["already_accepted", "unknown_key"]
-    assert vendor.verdicts(SimulatedSite(key=SiteKey("new")).seal()) == ["accepted"]
+    assert vendor.verdicts(SimulatedSite(key=SiteKey("new")).seal()) == ["new_state"]
 
 
 # -- what is no usage file ---------------------------------------------------------------------------------------------

@@ -16,8 +16,9 @@ from licensing.keyfile import KdfLimits, RandomBytes
 from licensing.trust import Trust
 from licensing.vendor.home import Home, first_trust, make_home, make_keys
 from licensing.vendor.issue import Terms
-from licensing.vendor.operations import Delivered, Reconciled, issue_licence, reconcile_usage, sign_config_for
+from licensing.vendor.operations import Delivered, issue_licence, sign_config_for
 from licensing.vendor.operations_trust import Asked, Rotated, rotate_trust
+from licensing.vendor.operations_usage import Reconciled, reconcile_usage
 from licensing.vendor.unlock import Unlock
 from media.passphrase import Passphrase
 from tests.licensing.vendor.simulated_site import SimulatedSite
