@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from types import MappingProxyType
 
-from appliance.config.model import Config
+from appliance.config.model import Config, Deployment
 from licensing.edition import FEATURES, FeatureName
 
-FEATURE_OF_PROVIDER: Mapping[str, FeatureName] = MappingProxyType({"demo": "demo", "openai-compatible": "self_hosting"})
-"""A provider that is not named here is somebody's account: your own keys."""
+def feature_of(deployment: Deployment) -> FeatureName:
+    """What a licence must cover for this deployment: a private server, or an account with somebody."""
+    if deployment.row is not None:
+        return "self_hosting" if deployment.row.private else "byok"
+    return "demo" if deployment.provider == "demo" else "self_hosting"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,4 +30,4 @@ class Asked:
 def asked_features(config: Config) -> Iterator[Asked]:
     """In the order of the file."""
     for number, each in enumerate(config.deployments):
-        yield Asked(FEATURE_OF_PROVIDER.get(each.provider, "byok"), ("models", number, "provider", "name"))
+        yield Asked(feature_of(each), ("models", number, "provider", "name"))

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+import msgspec
+
 from appliance.config.model import Deployment, secret_name
 from appliance.errors import SecretMissing
 from media.errors import MediaError, NotFound
@@ -52,7 +54,18 @@ def resolve_keys(deployments: Iterable[Deployment], look_up: SecretLookup) -> Ma
         value = each.api_key if name is None else look_up(name)
         if value is None:
             raise SecretMissing(f"The config asks for ${{{name}}}, which this host does not provide.", where=each.id)
+        value = _on_one_line(value)
         if not value.isascii() or not value.isprintable():
             raise SecretMissing(f"The value of ${{{name}}} has characters that no key has.", where=each.id)
         keys[each.id] = value
     return keys
+
+
+def _on_one_line(value: str) -> str:
+    """A credential that is a JSON file (a service account) without its line ends; anything else as it is."""
+    if not value.startswith("{"):
+        return value
+    try:
+        return msgspec.json.format(value, indent=-1)
+    except msgspec.DecodeError:
+        return value
