@@ -5,8 +5,8 @@
 
 What is left out, and by which rule:
 
-1. Subscription plans. A row that the survey marks "subscription plan endpoint", and those of PLANS: they are sold to one
-   person for use in one tool, and their terms do not cover a gateway for many.
+1. Subscription plans. A row that the survey marks "subscription plan endpoint", and those of PLANS: sold to one person
+   for use in one tool, and their terms do not cover a gateway for many.
 2. Resellers. An endpoint whose operator routes calls to models that others serve, under the operator's own account with
    them (RESELLERS): who reads the prompt, and under which terms, cannot be told from the row.
 3. No wire. An endpoint that speaks neither OpenAI's wire nor one of the native ones (NO_WIRE), or has ended.
@@ -33,10 +33,47 @@ PLANS = frozenset(
     {"github-copilot", "stepfun-ai", "umans-ai", "wafer.ai", "opencode-go", "freemodel", "synthetic", "iflowcn"}
 )
 RESELLERS = frozenset(
-    """302ai abacus aihubmix anyapi apertis assemblyai auriko claudinio cortecs crof edenai empiriolabs fastrouter frogbot
-    helicone huggingface jiekou kilo llamagate llmgateway llmtr lucidquery nano-gpt neosantara opencode openrouter
-    orcarouter perplexity-agent pinstripes poe qihang-ai requesty routing-run the-grid-ai veniceai vercel-ai-gateway
-    vivgrid xpersona zenmux""".split()
+    {
+        "302ai",
+        "abacus",
+        "aihubmix",
+        "anyapi",
+        "apertis",
+        "assemblyai",
+        "auriko",
+        "claudinio",
+        "cortecs",
+        "crof",
+        "edenai",
+        "empiriolabs",
+        "fastrouter",
+        "frogbot",
+        "helicone",
+        "huggingface",
+        "jiekou",
+        "kilo",
+        "llamagate",
+        "llmgateway",
+        "llmtr",
+        "lucidquery",
+        "nano-gpt",
+        "neosantara",
+        "opencode",
+        "openrouter",
+        "orcarouter",
+        "perplexity-agent",
+        "pinstripes",
+        "poe",
+        "qihang-ai",
+        "requesty",
+        "routing-run",
+        "the-grid-ai",
+        "veniceai",
+        "vercel-ai-gateway",
+        "vivgrid",
+        "xpersona",
+        "zenmux",
+    }
 )
 NO_WIRE = {
     "replicate": "its own predictions API only",

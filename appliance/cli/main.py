@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import click
 
-from appliance.cli import config, keys, licence, officer, quickstart, receipt, serve, site, status, trust, usage, verify
+from appliance.cli import (
+    config,
+    keys,
+    licence,
+    officer,
+    providers,
+    quickstart,
+    receipt,
+    serve,
+    site,
+    status,
+    trust,
+    usage,
+    verify,
+)
 from licensing.version import __version__
 
 
@@ -32,4 +46,5 @@ status.add_to(main)
 trust.add_to(main)
 officer.add_to(main)
 verify.add_to(main)
+providers.add_to(main)
 quickstart.add_to(main)

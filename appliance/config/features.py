@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from appliance.config.model import Config, Deployment
 from licensing.edition import FEATURES, FeatureName
 
+
 def feature_of(deployment: Deployment) -> FeatureName:
     """What a licence must cover for this deployment: a private server, or an account with somebody."""
     if deployment.row is not None:

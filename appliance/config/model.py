@@ -68,7 +68,7 @@ class Deployment:
     api_key: str | None = field(repr=False)
     tags: tuple[str, ...]
     row: ProviderRow | None = None
-    parameters: Mapping[str, str] = MappingProxyType({})
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def auth(self) -> Auth:

@@ -43,9 +43,7 @@ class ProviderRowPart(BaseModel):
     defaults: dict[str, str] = Field(default_factory=dict, max_length=16)
 
 
-def read_rows(
-    document: Document, parts: Iterable[ProviderRowPart], known: Collection[str]
-) -> dict[str, ProviderRow]:
+def read_rows(document: Document, parts: Iterable[ProviderRowPart], known: Collection[str]) -> dict[str, ProviderRow]:
     """The config's own rows by id. Raises ConfigRefused with line and key."""
     rows: dict[str, ProviderRow] = {}
     for number, part in enumerate(parts):

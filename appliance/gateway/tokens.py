@@ -1,8 +1,8 @@
 """Access tokens that stand in for a long-lived credential: fetched once, kept while they last, renewed before they end.
 
 One per worker. The first call waits for its token; while a token lasts no call waits again: when it has less than
-RENEW_SECONDS to live, one renewal runs beside the calls, and where that fails the old one is used to its end. Nothing is
-fetched for a deployment that nobody calls.
+RENEW_SECONDS to live, one renewal runs beside the calls, and where that fails the old one is used to its end. Nothing
+is fetched for a deployment that nobody calls.
 """
 
 from __future__ import annotations

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from ry.ryo3 import ResponseStream
 
 
-
 @dataclass(frozen=True, slots=True, eq=False)
 class UpstreamClient:
     """What a worker calls out with: its connections, and the access tokens that some providers take for a key.

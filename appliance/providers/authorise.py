@@ -17,9 +17,7 @@ def key_headers(auth: Auth, api_key: str | None) -> tuple[tuple[str, str], ...]:
     return (*JSON_HEADERS, (header, api_key) if header else ("authorization", f"Bearer {api_key}"))
 
 
-def with_key(
-    headers: tuple[tuple[str, str], ...], auth: Auth, api_key: str | None
-) -> tuple[tuple[str, str], ...]:
+def with_key(headers: tuple[tuple[str, str], ...], auth: Auth, api_key: str | None) -> tuple[tuple[str, str], ...]:
     """The same headers, their bearer key put where this provider looks for it."""
     if auth == "bearer" or api_key is None:
         return headers

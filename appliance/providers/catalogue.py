@@ -1,7 +1,7 @@
-"""The catalogue: provider endpoints of the world as rows of data, read when a config names one.
+"""The catalogue: provider endpoints of the world as rows of data. None is called unless a signed config names it.
 
-`catalogue.yaml` is what people read and change; `catalogue.json` is the same, compiled, and what is loaded: parsing the
-YAML at each worker's start would cost a tenth of a second. Nothing in it is called unless a signed config names it.
+`catalogue.yaml` is what people read and change; `catalogue.json` is the same, compiled, and what is loaded: in half a
+millisecond at a worker's start, where the YAML takes 10 to 16 with libyaml, and a hundred without.
 """
 
 from __future__ import annotations

@@ -16,12 +16,12 @@ from appliance.providers.call import CannotTranslate
 
 T = TypeVar("T")
 
-_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_object: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _list = msgspec.json.Decoder(list[msgspec.Raw])
 _text = msgspec.json.Decoder(str)
 _bool = msgspec.json.Decoder(bool)
 _int = msgspec.json.Decoder(int)
-_number = msgspec.json.Decoder(int | float)
+_number: msgspec.json.Decoder[int | float] = msgspec.json.Decoder(int | float)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -44,7 +44,8 @@ class Member:
         return self._as(_number, "a number")
 
     def fields(self) -> Fields:
-        return Fields(self._as(_object, "an object"), self.path + ".")
+        members = self._as(_object, "an object")
+        return Fields(members, self.path + ".")
 
     def items(self) -> list[Member]:
         """The elements of a list; a null among them is refused."""

@@ -53,12 +53,17 @@ def _wires(row: ProviderRow) -> Mapping[str, Wire]:
 def _native(wire: str) -> Mapping[str, Wire]:
     match wire:
         case "anthropic":
-            from appliance.providers.anthropic.wires import WIRES as wires
+            from appliance.providers.anthropic import wires as anthropic
+
+            return anthropic.WIRES
         case "bedrock":
-            from appliance.providers.bedrock.wires import WIRES as wires
+            from appliance.providers.bedrock import wires as bedrock
+
+            return bedrock.WIRES
         case _:
-            from appliance.providers.gemini.wires import WIRES as wires
-    return wires
+            from appliance.providers.gemini import wires as gemini
+
+            return gemini.WIRES
 
 
 def _grant(row: ProviderRow) -> TokenGrant | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, get_args
 
@@ -64,7 +64,7 @@ class ProviderRow:
     private: bool = False
     endpoints: tuple[str, ...] | None = None
     quirks: tuple[Quirk, ...] = ()
-    defaults: Mapping[str, str] = MappingProxyType({})
+    defaults: Mapping[str, str] = field(default_factory=dict)
     region: str | None = None
     notes: str | None = None
     source: str = "the config"

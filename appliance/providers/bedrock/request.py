@@ -93,9 +93,7 @@ def _content(turn: Turn) -> list[dict[str, Any]]:
     match turn:
         case Assistant(texts, calls):
             told: list[dict[str, Any]] = [{"text": text} for text in texts]
-            used = (
-                {"toolUse": {"toolUseId": each.id, "name": each.name, "input": each.arguments}} for each in calls
-            )
+            used = ({"toolUse": {"toolUseId": each.id, "name": each.name, "input": each.arguments}} for each in calls)
             return [*told, *used]
         case ToolResult(call_id, _, parts):
             return [{"toolResult": {"toolUseId": call_id, "content": [_part(each) for each in parts]}}]

@@ -6,6 +6,7 @@ transports and its look-up of ambient credentials are not used.
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
@@ -30,6 +31,10 @@ class _Token(msgspec.Struct):
     expires_in: int = _LIFE_SECONDS
 
 
+# google-auth tells mypy that it has types, and leaves these two without.
+_from_string: Any = crypt.RSASigner.from_string
+_encoded: Any = jwt.encode
+
 _account = msgspec.json.Decoder(_Account)
 _token = msgspec.json.Decoder(_Token)
 
@@ -42,7 +47,7 @@ def request(credential: str, at: float) -> UpstreamRequest:
         raise ValueError("The key of a Vertex deployment is the JSON file of a service account.") from None
     if not account.token_uri.startswith(("https://", "http://127.0.0.1:")):
         raise ValueError("The token_uri of the service account is not https.")
-    signer = crypt.RSASigner.from_string(account.private_key, account.private_key_id)
+    signer: Any = _from_string(account.private_key, account.private_key_id)
     claims = {
         "iss": account.client_email,
         "scope": SCOPE,
@@ -50,7 +55,7 @@ def request(credential: str, at: float) -> UpstreamRequest:
         "iat": int(at),
         "exp": int(at) + _LIFE_SECONDS,
     }
-    form = {"grant_type": _GRANT_TYPE, "assertion": jwt.encode(signer, claims).decode()}
+    form = {"grant_type": _GRANT_TYPE, "assertion": _encoded(signer, claims).decode()}
     headers = (("content-type", "application/x-www-form-urlencoded"), ("accept-encoding", "identity"))
     return UpstreamRequest(account.token_uri, headers, urlencode(form).encode())
 
