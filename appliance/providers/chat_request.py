@@ -179,7 +179,7 @@ def object_text(text: str, member: Member) -> msgspec.Raw:
     """JSON that stands in a string, as it is; refused where it is not an object."""
     try:
         msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeEncodeError) as exc:
+    except msgspec.DecodeError as exc:
         raise member.refused("is not a JSON object.") from exc
     return msgspec.Raw(text.encode())
 
@@ -321,12 +321,10 @@ def _tool(member: Member) -> Tool:
     function = tool.need("function").fields()
     function.only("name", "description", "parameters", "strict")
     parameters, strict = function.get("parameters"), function.get("strict")
-    if parameters and not parameters.is_object:
-        raise parameters.refused("is not an object.")
     return Tool(
         name=function.need("name").text(),
         description=function.text("description") or None,
-        parameters=parameters.raw if parameters else None,
+        parameters=parameters.object_as_it_is() if parameters else None,
         strict=strict.flag() if strict else False,
     )
 
@@ -369,9 +367,7 @@ def _response_format(member: Member | None) -> ResponseFormat | None:
             form.only("type", "json_schema")
             schema = form.need("json_schema").fields()
             schema.only("name", "description", "schema", "strict")
-            given = schema.need("schema")
-            if not given.is_object:
-                raise given.refused("is not an object.")
-            return ResponseFormat(given.raw, schema.text("name"), schema.text("description"), member)
+            given = schema.need("schema").object_as_it_is()
+            return ResponseFormat(given, schema.text("name"), schema.text("description"), member)
         case _:
             raise kind.refused("is none of text, json_object, json_schema.")

@@ -47,6 +47,15 @@ class Member:
         members = self._as(_object, "an object")
         return Fields(members, self.path + ".")
 
+    def object_as_it_is(self) -> msgspec.Raw:
+        """An object in the bytes that were sent, known to be UTF-8."""
+        self.fields()
+        try:
+            bytes(self.raw).decode()
+        except UnicodeDecodeError as exc:
+            raise self.refused("is not valid UTF-8.") from exc
+        return self.raw
+
     def items(self) -> list[Member]:
         """The elements of a list; a null among them is refused."""
         raws = self._as(_list, "a list")
@@ -59,14 +68,6 @@ class Member:
     @property
     def is_text(self) -> bool:
         return bytes(self.raw)[:1] == b'"'
-
-    @property
-    def is_object(self) -> bool:
-        return bytes(self.raw)[:1] == b"{"
-
-    @property
-    def is_list(self) -> bool:
-        return bytes(self.raw)[:1] == b"["
 
     def refused(self, why: str) -> CannotTranslate:
         return CannotTranslate(f"The member {self.path} {why}", self.path)

@@ -93,9 +93,13 @@ def finish_reason(native: str) -> str:
 def whole(call: Call, body: bytes) -> bytes:
     """A message as a chat completion. Raises UnreadableAnswer."""
     try:
-        message = _message.decode(body)
+        return _completion(call, body)
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise UnreadableAnswer(str(exc)) from exc
+
+
+def _completion(call: Call, body: bytes) -> bytes:
+    message = _message.decode(body)
     choice = Choice(finish_reason=finish_reason(message.stop_reason or "end_turn"))
     for block in message.content:
         match block.type:

@@ -11,7 +11,7 @@ from appliance.config.model import Deployment
 from appliance.providers.anthropic.answer import stream, whole
 from appliance.providers.anthropic.request import messages_body
 from appliance.providers.authorise import key_headers
-from appliance.providers.call import Call, CannotTranslate, UpstreamRequest, Wire
+from appliance.providers.call import Call, UpstreamRequest, Wire
 from appliance.providers.chat_request import read_chat
 
 VERSION = ("anthropic-version", "2023-06-01")
@@ -24,20 +24,13 @@ def chat(call: Call, deployment: Deployment, api_key: str | None) -> UpstreamReq
     body = messages_body(
         read_chat(call), deployment.model, stream=call.stream, max_tokens=int(deployment.parameter("max_tokens"))
     )
-    return _request(deployment, "messages", "", _encode(body), api_key)
+    return _request(deployment, "messages", "", _encoder.encode(body), api_key)
 
 
 def passed_on(call: Call, deployment: Deployment, api_key: str | None) -> UpstreamRequest:
     """A call in Anthropic's own words, of which the model alone changes."""
     members = {**call.members, "model": msgspec.Raw(_encoder.encode(deployment.model))}
     return _request(deployment, call.endpoint, call.query, _encoder.encode(members), api_key)
-
-
-def _encode(body: object) -> bytes:
-    try:
-        return _encoder.encode(body)
-    except UnicodeEncodeError as exc:
-        raise CannotTranslate("The messages hold text that is not valid Unicode.", "messages") from exc
 
 
 def _request(deployment: Deployment, path: str, query: str, body: bytes, api_key: str | None) -> UpstreamRequest:

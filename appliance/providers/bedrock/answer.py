@@ -126,9 +126,13 @@ def finish_reason(native: str) -> str:
 def whole(call: Call, body: bytes) -> bytes:
     """A Converse answer as a chat completion. Raises UnreadableAnswer."""
     try:
-        reply = _reply.decode(body)
+        return _completion(call, body)
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise UnreadableAnswer(str(exc)) from exc
+
+
+def _completion(call: Call, body: bytes) -> bytes:
+    reply = _reply.decode(body)
     choice = Choice(finish_reason=finish_reason(reply.stop_reason))
     for block in reply.output.message.content:
         if block.text is not None:

@@ -16,7 +16,7 @@ from appliance.providers.authorise import JSON_HEADERS, key_headers
 from appliance.providers.bedrock.answer import refusal, stream, whole
 from appliance.providers.bedrock.request import converse_body
 from appliance.providers.bedrock.sign import aws_key, signed
-from appliance.providers.call import Call, CannotTranslate, UpstreamRequest, Wire
+from appliance.providers.call import Call, UpstreamRequest, Wire
 from appliance.providers.chat_request import read_chat
 
 _encoder = msgspec.json.Encoder()
@@ -24,10 +24,7 @@ _encoder = msgspec.json.Encoder()
 
 def chat(call: Call, deployment: Deployment, api_key: str | None) -> UpstreamRequest:
     """A chat call as Converse. Raises CannotTranslate."""
-    try:
-        body = _encoder.encode(converse_body(read_chat(call)))
-    except UnicodeEncodeError as exc:
-        raise CannotTranslate("The messages hold text that is not valid Unicode.", "messages") from exc
+    body = _encoder.encode(converse_body(read_chat(call)))
     verb = "converse-stream" if call.stream else "converse"
     url = f"{deployment.api_base}/model/{quote(deployment.model, safe='')}/{verb}"
     key = aws_key(api_key) if api_key else None

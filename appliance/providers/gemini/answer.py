@@ -105,13 +105,6 @@ _reply = msgspec.json.Decoder(_Reply)
 _errors = msgspec.json.Decoder(_Reply | list[_Reply])
 
 
-def _decoded(data: bytes) -> _Reply:
-    try:
-        return _reply.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        raise UnreadableAnswer(str(exc)) from exc
-
-
 def finish_reason(native: str, *, called: bool) -> str:
     """OpenAI's word for it; a reason that has none is told in Google's own."""
     if native == "STOP" and called:
@@ -121,7 +114,14 @@ def finish_reason(native: str, *, called: bool) -> str:
 
 def whole(call: Call, body: bytes) -> bytes:
     """A generateContent answer as a chat completion. Raises UnreadableAnswer."""
-    reply = _decoded(body)
+    try:
+        return _completion(call, body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise UnreadableAnswer(str(exc)) from exc
+
+
+def _completion(call: Call, body: bytes) -> bytes:
+    reply = _reply.decode(body)
     id_ = reply.response_id or "chatcmpl-" + hashlib.sha256(body).hexdigest()[:24]
     choices = [_choice(candidate, id_) for candidate in reply.candidates]
     if reply.blocked():
@@ -189,7 +189,10 @@ class Stream:
     _failed: bool = False
 
     def feed(self, chunk: bytes) -> bytes:
-        return b"".join(self._told(_decoded(data)) for data in self._events.feed(chunk) if not self._failed)
+        try:
+            return b"".join(self._told(_reply.decode(data)) for data in self._events.feed(chunk) if not self._failed)
+        except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+            raise UnreadableAnswer(str(exc)) from exc
 
     def finish(self) -> bytes:
         usage = self.out.usage(self._usage.counts()) if self._usage else b""

@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from appliance.providers.call import CannotTranslate
 from appliance.providers.chat_request import (
     Assistant,
     ChatRequest,
@@ -141,8 +140,6 @@ def _response(result: ToolResult) -> Any:
         msgspec.json.decode(text, type=dict[str, msgspec.Raw])
     except msgspec.DecodeError:
         return {"output": text}
-    except UnicodeEncodeError as exc:
-        raise CannotTranslate("The messages hold text that is not valid Unicode.", "messages") from exc
     return msgspec.Raw(text.encode())
 
 

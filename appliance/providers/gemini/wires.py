@@ -10,7 +10,7 @@ import msgspec
 
 from appliance.config.model import Deployment
 from appliance.providers.authorise import key_headers
-from appliance.providers.call import Call, CannotTranslate, UpstreamRequest, Wire
+from appliance.providers.call import Call, UpstreamRequest, Wire
 from appliance.providers.chat_request import read_chat
 from appliance.providers.gemini.answer import refusal, stream, whole
 from appliance.providers.gemini.request import generate_body
@@ -20,10 +20,7 @@ _encoder = msgspec.json.Encoder()
 
 def chat(call: Call, deployment: Deployment, api_key: str | None) -> UpstreamRequest:
     """A chat call as generateContent. Raises CannotTranslate."""
-    try:
-        body = _encoder.encode(generate_body(read_chat(call)))
-    except UnicodeEncodeError as exc:
-        raise CannotTranslate("The messages hold text that is not valid Unicode.", "messages") from exc
+    body = _encoder.encode(generate_body(read_chat(call)))
     verb = "streamGenerateContent?alt=sse" if call.stream else "generateContent"
     url = f"{deployment.api_base}/models/{quote(deployment.model, safe='')}:{verb}"
     return UpstreamRequest(url, key_headers(deployment.auth, api_key), body)
