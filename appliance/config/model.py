@@ -135,14 +135,15 @@ def _deployment(document: Document, number: int, entry: ModelPart, known: Mappin
         raise ConfigRefused(f"Provider {needs.name!r} needs an api_base.", where=document.where(place))
     if not needs.needs_api_base and needs.row is None and provider.api_base is not None:
         raise ConfigRefused(f"Provider {needs.name!r} takes no api_base.", where=document.where((*place, "api_base")))
-    if provider.api_base is not None and not _can_be_called(provider.api_base):
-        raise ConfigRefused(
-            f"The address {provider.api_base[:80]!r} cannot be called: its host or port is none.",
-            where=document.where((*place, "api_base")),
-        )
     if not needs.takes_api_key and provider.api_key is not None:
         raise ConfigRefused(f"Provider {needs.name!r} takes no api_key.", where=document.where((*place, "api_key")))
     parameters = _parameters(document, place, provider, needs)
+    address = _address(provider, needs, parameters)
+    if address is not None and not _can_be_called(address):
+        raise ConfigRefused(
+            f"The address {address[:80]!r} cannot be called: its host or port is none.",
+            where=document.where((*place, "api_base")),
+        )
     if provider.api_key is not None and "$" in provider.api_key and not _SECRET_NAME.fullmatch(provider.api_key):
         raise ConfigRefused(
             "An api_key is either the key itself or exactly ${NAME}, with NAME in capitals, digits and underscores.",
@@ -153,7 +154,7 @@ def _deployment(document: Document, number: int, entry: ModelPart, known: Mappin
         alias=entry.alias,
         provider=provider.name,
         model=provider.model or entry.alias,
-        api_base=_address(provider, needs, parameters),
+        api_base=address,
         api_key=provider.api_key,
         tags=tuple(entry.tags),
         row=needs.row,

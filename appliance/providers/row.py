@@ -45,7 +45,28 @@ AUTHS_OF_WIRE: Mapping[Wire, tuple[Auth, ...]] = MappingProxyType(
 
 PARAMETER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 PARAMETER_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
-_ADDRESS = re.compile(r"(https?)://[A-Za-z0-9.{}_-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~{}-]+)*")
+ENDPOINTS = frozenset(
+    {
+        "chat/completions",
+        "completions",
+        "embeddings",
+        "responses",
+        "messages",
+        "messages/count_tokens",
+        "rerank",
+        "moderations",
+        "images/generations",
+        "images/edits",
+        "audio/speech",
+        "audio/transcriptions",
+        "audio/translations",
+    }
+)
+"""Paths below /v1 that a row may say that it has."""
+
+_ADDRESS = re.compile(
+    r"(https?)://([A-Za-z0-9._-]|\{[a-z][a-z0-9_]*\})+(:[0-9]{1,5})?(/([A-Za-z0-9._~-]|\{[a-z][a-z0-9_]*\})+)*"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +106,9 @@ class ProviderRow:
             return "The api_base is not https, which only a private server may do without."
         if self.auth not in AUTHS_OF_WIRE[self.wire]:
             return f"The wire {self.wire} is not authorised by {self.auth}; by: {', '.join(AUTHS_OF_WIRE[self.wire])}."
+        for endpoint in self.endpoints or ():
+            if endpoint not in ENDPOINTS:
+                return f"There is no endpoint {endpoint[:64]!r}; those that exist are: {', '.join(sorted(ENDPOINTS))}."
         for name, value in self.defaults.items():
             if not PARAMETER_VALUE.fullmatch(value):
                 return f"The default of {name} is no value that an address can hold."

@@ -13,7 +13,8 @@ TEXT = "Grüße 灯塔 from here"
 ARGUMENTS = '{"city":"Köln","days":3,"exact":1.50}'
 
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
-TOOL = {"type": "function", "function": {"name": "weather", "description": "Tells it", "parameters": SCHEMA}}
+TOOL_FUNCTION = {"name": "weather", "description": "Tells it", "parameters": SCHEMA}
+TOOL: dict[str, Any] = {"type": "function", "function": TOOL_FUNCTION}
 PNG = base64.b64encode(b"\x89PNG not really").decode()
 
 HISTORY: list[dict[str, Any]] = [
@@ -212,7 +213,7 @@ def _gemini(parts: list[dict[str, Any]], reason: str | None, **more: Any) -> dic
     return {"candidates": [candidate | ({"finishReason": reason} if reason else {})], **GEMINI_HEAD, **more}
 
 
-GEMINI_CALLS = [
+GEMINI_CALLS: list[dict[str, Any]] = [
     {"functionCall": {"name": "weather", "args": json.loads(ARGUMENTS)}, "thoughtSignature": "sig=="},
     {"functionCall": {"name": "now", "args": {}}},
 ]

@@ -1,4 +1,4 @@
-"""What native providers answer, told in OpenAI's shape: the same words, calls, reasons and counts, whole or streamed."""
+"""What native providers answer, told in OpenAI's shape: the same words, calls, reasons and counts."""
 
 from __future__ import annotations
 
@@ -150,9 +150,7 @@ def test_an_answer_in_another_shape_is_unreadable(native: Native) -> None:
         with pytest.raises(UnreadableAnswer):
             native.chat.whole(CALL, body)
     with pytest.raises(UnreadableAnswer):
-        made = translation(native)
-        made.feed(b"data: {\n\n" + bytes(64))
-        made.finish()
+        translation(native).feed(b"data: {\n\n" + bytes(64))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from appliance.gateway.request import parse_call
 from appliance.providers.call import CannotTranslate
 from appliance.providers.chat_request import HARMLESS, NEUTRAL
 from tests.appliance.providers.natives import BY_NAME, NATIVES, Native
-from tests.appliance.providers.recorded import ARGUMENTS, HISTORY, PNG, SCHEMA, TEXT, TOOL
+from tests.appliance.providers.recorded import ARGUMENTS, HISTORY, PNG, SCHEMA, TEXT, TOOL, TOOL_FUNCTION
 
 each_native = pytest.mark.parametrize("native", NATIVES, ids=lambda native: native.name)
 JSON_SCHEMA = {"type": "json_schema", "json_schema": {"name": "place", "schema": SCHEMA, "strict": True}}
@@ -106,7 +106,7 @@ def agrees_with_aws(body: dict[str, Any]) -> None:
 
 
 def test_a_conversation_with_everything_in_geminis_words() -> None:
-    tools = [{"type": "function", "function": {**TOOL["function"], "strict": True}}]
+    tools = [{"type": "function", "function": {**TOOL_FUNCTION, "strict": True}}]
     history = json.loads(json.dumps(HISTORY))
     history[3]["tool_calls"][0]["extra_content"] = {"google": {"thought_signature": "sig=="}}
     body = BY_NAME["gemini"].body(
