@@ -63,7 +63,7 @@ def describe(deployment: Deployment) -> str:
 
 
 def _row(deployment: Deployment) -> str:
-    """What its row adds that no address shows: parameters of the wire, and of a row of the config's own how it works."""
+    """What its row adds that no address shows: the wire's parameters, and how a row of the config's own works."""
     row = deployment.row
     if row is None:
         return ""
@@ -71,12 +71,8 @@ def _row(deployment: Deployment) -> str:
     shown = [f"{name}={value}" for name, value in own if "{" + name + "}" not in row.api_base]
     if row.confirmed == "config":
         ends = "any" if row.endpoints is None else "+".join(row.endpoints)
-        shown += [
-            f"wire={row.wire}",
-            f"auth={row.auth}",
-            f"endpoints={ends}",
-            *(f"quirk={each}" for each in row.quirks),
-        ]
+        shown += [f"wire={row.wire}", f"auth={row.auth}", f"endpoints={ends}"]
+        shown += [f"quirk={each}" for each in row.quirks]
     return f" ({', '.join(shown)})" if shown else ""
 
 

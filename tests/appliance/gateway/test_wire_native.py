@@ -147,7 +147,7 @@ def test_tools_are_called_answered_and_called_again(client: openai.OpenAI, nativ
         for _ in stream:
             pass
         final = stream.get_final_completion()
-    (first, second) = final.choices[0].message.tool_calls or ()
+    first, second = final.choices[0].message.tool_calls or []
     assert json.loads(first.function.arguments) == json.loads(ARGUMENTS)
     assert second.function.arguments == "{}"
 
