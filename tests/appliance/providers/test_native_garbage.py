@@ -24,7 +24,9 @@ GOOD: dict[str, Any] = {
     "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {}}},
     "temperature": 1,
 }
-ODD = st.sampled_from([None, True, 0, -1, 1.5, 10**40, "", "x", [], {}, [None], [[]], [{}], {"type": "x"}, {"type": 1}])
+ODD: st.SearchStrategy[Any] = st.sampled_from(
+    [None, True, 0, -1, 1.5, 10**40, "", "x", [], {}, [None], [[]], [{}], {"type": "x"}, {"type": 1}]
+)
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
