@@ -19,7 +19,7 @@ model call is in gateway/errors.py.)
         ├── ConfigFrozen         63  the licence's rung allows no new config
         ├── OfficerKeyRefused    64  a key file that is no officer's
         ├── ConfigUnusable       65  the config in force can no longer be believed or read
-        ├── ProviderUnknown      66  no row of that name in the catalogue
+        ├── ProviderUnknown      67  no row of that name in the catalogue
         ├── KeyUnknown           70  no API key of that id
         ├── KeyRefused           71  a key that cannot be made as asked
         ├── NothingToExport      80  no sealed usage matches
@@ -142,7 +142,7 @@ class ConfigUnusable(ApplianceError):
 
 class ProviderUnknown(ApplianceError):
     code = "provider_unknown"
-    exit_code = 66
+    exit_code = 67
     default_remedy = "List the catalogue: ao providers list."
 
 

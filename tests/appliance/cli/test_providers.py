@@ -44,5 +44,5 @@ def test_a_row_is_shown_with_how_a_config_names_it() -> None:
 
 def test_a_row_that_is_none_is_refused() -> None:
     code, out = ran("show", "no-such")
-    assert code == 66
+    assert code == 67
     assert "provider_unknown" in out
