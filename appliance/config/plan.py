@@ -96,7 +96,21 @@ def describe(deployment: Deployment) -> str:
     else:
         key = f" with key {deployment.api_key}" if deployment.api_key.startswith("${") else " with a key in the config"
     tags = f" [{', '.join(deployment.tags)}]" if deployment.tags else ""
-    return f"{deployment.provider} {deployment.model}{place}{key}{tags}"
+    return f"{deployment.provider} {deployment.model}{place}{key}{tags}{_row(deployment)}"
+
+
+def _row(deployment: Deployment) -> str:
+    """What its row adds that no address shows: the wire's parameters, and how a row of the config's own works."""
+    row = deployment.row
+    if row is None:
+        return ""
+    own = deployment.parameters.items()
+    shown = [f"{name}={value}" for name, value in own if "{" + name + "}" not in row.api_base]
+    if row.confirmed == "config":
+        ends = "any" if row.endpoints is None else "+".join(row.endpoints)
+        shown += [f"wire={row.wire}", f"auth={row.auth}", f"endpoints={ends}"]
+        shown += [f"quirk={each}" for each in row.quirks]
+    return f" ({', '.join(shown)})" if shown else ""
 
 
 def _keys(deployments: Iterable[Deployment]) -> dict[str, tuple[str | None, ...]]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from appliance.config.model import secret_name
-from appliance.config.sealed import Place, is_sealed, seal
+from appliance.config.model import Deployment, ProviderNeeds, read_deployments
+from appliance.config.sealed import Place, is_clear, seal
 from licensing.shown import shown
 from media.errors import YamlRefused
 from media.strict_yaml import load_named
@@ -22,24 +22,32 @@ class SealedText:
     left: tuple[str, ...]
 
 
-def seal_text(data: bytes, *, file: str, site: str, sealing_key: bytes) -> SealedText:
-    """Seals every clear `api_key` under `models`. Raises YamlRefused naming the file, line and column."""
+def seal_text(
+    data: bytes,
+    *,
+    file: str,
+    site: str,
+    sealing_key: bytes,
+    providers: Mapping[str, ProviderNeeds],
+    reserved: Collection[str],
+) -> SealedText:
+    """Seals every clear `api_key` under `models`. Raises YamlRefused, ConfigRefused with the line and key."""
     document = load_named(data, file)
     text = data.decode("utf-8")
     sealed: list[str] = []
     left: list[str] = []
     changes: list[tuple[int, int, str]] = []
-    for number, provider, alias in _entries(document):
-        path: NodePath = ("models", number, "provider", "api_key")
-        value = provider.get("api_key")
-        if not isinstance(value, str):
+    for number, each in enumerate(read_deployments(document, providers, reserved)):
+        if each.api_key is None:
             continue
-        name = f"{shown(alias)} ({document.where(path)})"
-        if is_sealed(value) or secret_name(value) is not None:
+        path: NodePath = ("models", number, "provider", "api_key")
+        name = f"{shown(each.alias)} ({document.where(path)})"
+        if not is_clear(each.api_key):
             left.append(name)
             continue
         start, end = document.spans[path]
-        changes.append((start, end, seal(value, _place(site, alias, provider), sealing_key)))
+        # The place is taken from what the entry comes to, its row's address filled in: exactly what the site will call.
+        changes.append((start, end, seal(each.api_key, place_of(site, each), sealing_key)))
         sealed.append(name)
     for start, end, value in reversed(changes):
         text = text[:start] + value + text[end:]
@@ -47,21 +55,9 @@ def seal_text(data: bytes, *, file: str, site: str, sealing_key: bytes) -> Seale
     return SealedText(text, tuple(sealed), tuple(left))
 
 
-def _entries(document: Document) -> list[tuple[int, dict[str, Any], str]]:
-    """Entries in the shape of a model; what has another shape is refused where the config is imported."""
-    models = document.value.get("models") if isinstance(document.value, dict) else None
-    found: list[tuple[int, dict[str, Any], str]] = []
-    for number, entry in enumerate(models if isinstance(models, list) else []):
-        if isinstance(entry, dict):
-            provider, alias = entry.get("provider"), entry.get("alias")
-            if isinstance(provider, dict) and isinstance(alias, str):
-                found.append((number, provider, alias))
-    return found
-
-
-def _place(site: str, alias: str, provider: dict[str, Any]) -> Place:
-    base = provider.get("api_base")
-    return Place(site, alias, str(provider.get("name")), base.rstrip("/") if isinstance(base, str) else None)
+def place_of(site: str, deployment: Deployment) -> Place:
+    """What a key of this deployment is bound to."""
+    return Place(site, deployment.alias, deployment.provider, deployment.api_base)
 
 
 def _require_only_keys_changed(before: Document, after: Document, file: str) -> None:

@@ -20,18 +20,29 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ry import Client, Duration, Proxy, ReqwestError, Response
 
 from appliance.gateway.errors import UpstreamDown, UpstreamTimeout
+from appliance.gateway.tokens import Tokens
 from appliance.providers.call import UpstreamRequest
 
 if TYPE_CHECKING:
     from ry.ryo3 import ResponseStream
 
-UpstreamClient = Client
-"""The rest of the gateway names it so, and knows no HTTP library."""
+
+@dataclass(frozen=True, slots=True, eq=False)
+class UpstreamClient:
+    """What a worker calls out with: its connections, and the access tokens that some providers take for a key.
+
+    The rest of the gateway names it so, and knows no HTTP library.
+    """
+
+    http: Client
+    tokens: Tokens = field(default_factory=Tokens)
+
 
 CONNECT_SECONDS = 5
 IDLE_SECONDS = 300
@@ -46,7 +57,7 @@ def open_client() -> UpstreamClient:
     """One per worker. Its connections are closed when nothing refers to it any more."""
     # The client's threads share Python's lock, so a second one is no gain; it would start one per core of the host.
     os.environ.setdefault("TOKIO_WORKER_THREADS", "1")
-    return Client(
+    http = Client(
         proxy=_NO_PROXY,
         redirect=None,
         referer=False,
@@ -61,6 +72,7 @@ def open_client() -> UpstreamClient:
         read_timeout=Duration.from_secs(IDLE_SECONDS),
         pool_idle_timeout=Duration.from_secs(30),
     )
+    return UpstreamClient(http)
 
 
 class HttpReply:
@@ -119,7 +131,7 @@ class HttpReply:
 async def send(client: UpstreamClient, request: UpstreamRequest, *, stream: bool) -> HttpReply:
     """Sends, and returns once the reply's head is there. Raises UpstreamDown, UpstreamTimeout."""
     try:
-        return HttpReply(await client.post(request.url, headers=dict(request.headers), body=request.body))
+        return HttpReply(await client.http.post(request.url, headers=dict(request.headers), body=request.body))
     except ReqwestError as exc:
         raise _refusal(exc) from exc
 

@@ -52,6 +52,16 @@ OWNED = (
         "Commands parse and render; what they do can be done without a terminal.",
     ),
     Owned(
+        "botocore",
+        ("appliance/providers/bedrock",),
+        "AWS's library signs and decodes; its clients and its search for credentials are met nowhere.",
+    ),
+    Owned(
+        "google.auth",
+        ("appliance/providers/gemini",),
+        "Google's library signs an assertion; its transports and ambient credentials are met nowhere.",
+    ),
+    Owned(
         "yaml",
         ("media/strict_yaml.py", "media/yaml_builder.py"),
         "YAML has no safe default; it is read through one door, with limits. (The builder is given events.)",
