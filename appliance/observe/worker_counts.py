@@ -1,20 +1,25 @@
 """What only a worker sees: answers that never reach the journal, attempts that failed, exchanges that are open.
 
 Kept by prometheus_client in mapped files, one set a process, so that the sum over workers is right and a worker's death
-takes nothing away. The folder is emptied at start, and named in PROMETHEUS_MULTIPROC_DIR before a worker exists.
+takes nothing away. They lie in memory (/dev/shm): on a disk that is full, touching a new page of a mapped file ends the
+process. The folder is emptied at start, and named in PROMETHEUS_MULTIPROC_DIR before a worker exists.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
+import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, multiprocess
 
+from appliance.errors import StateUnwritable
 from appliance.observe.names import LABEL_SETS, METRICS, OTHER
 
-FOLDER = "metrics"
+IN_MEMORY = Path("/dev/shm")  # noqa: S108 - the folder made in it is checked to be ours
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 """prometheus_client's own name for it."""
 
@@ -53,11 +58,27 @@ class WorkerCounts:
         return (OTHER,) * len(labels)
 
 
-def empty_folder(folder: Path) -> None:
-    """Makes the folder of the mapped files, with nothing of an earlier run in it."""
-    folder.mkdir(mode=0o700, exist_ok=True)
-    for file in folder.glob("*.db"):
-        file.unlink(missing_ok=True)
+def empty_folder(state: Path) -> Path:
+    """The folder of the mapped files for the site in a state folder, with nothing of an earlier run in it.
+
+    Raises StateUnwritable where no folder of ours can be made.
+    """
+    name = f"ao-metrics-{os.getuid()}-{hashlib.sha256(os.fsencode(state)).hexdigest()[:16]}"
+    for parent in (IN_MEMORY, state):
+        with suppress(OSError):
+            folder = parent / name
+            folder.mkdir(mode=0o700, exist_ok=True)
+            if _is_ours(folder):
+                for file in folder.glob("*.db"):
+                    file.unlink(missing_ok=True)
+                return folder
+    raise StateUnwritable("No folder for metrics can be made.", where=str(state))
+
+
+def _is_ours(folder: Path) -> bool:
+    """A folder of this name that somebody else made in a place that is everybody's, or a link, is not used."""
+    facts = folder.lstat()
+    return stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.getuid() and not facts.st_mode & 0o077
 
 
 def forget_the_dead(folder: Path) -> None:
