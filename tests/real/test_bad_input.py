@@ -183,7 +183,8 @@ def test_yaml_that_is_not_yaml(good: Set) -> None:
     [
         (
             ENTRY.format(provider="{name: nowhere-ai}"),
-            "There is no provider 'nowhere-ai'; those that exist are: demo, openai-compatible, and 131 of the catalogue.",
+            "There is no provider 'nowhere-ai'; those that exist are: "
+            "demo, openai-compatible, and 131 of the catalogue.",
             ("line 8", "models[0].provider.name"),
         ),
         (
