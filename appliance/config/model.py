@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from appliance.config.handling_part import Handling, RollbackPart, SecretsPart, handling
 from appliance.config.media_part import MediaPart, MediaPolicy, media_policy
+from appliance.config.sealed import ANY_PREFIX, PREFIX, is_sealed
 from appliance.errors import ConfigRefused
 from licensing.config_header import HEADER_MEMBERS, ConfigHeader
 from media.strict_yaml import Document
@@ -35,7 +36,7 @@ class _Part(BaseModel):
 class ProviderPart(_Part):
     name: str
     model: str | None = Field(default=None, min_length=1, max_length=256)
-    api_key: str | None = Field(default=None, min_length=1, max_length=4096)
+    api_key: str | None = Field(default=None, min_length=1, max_length=8192)
     api_base: str | None = Field(default=None, pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$", max_length=1024)
     region: str | None = None
 
@@ -133,6 +134,11 @@ def _deployment(document: Document, number: int, entry: ModelPart, known: dict[s
         raise ConfigRefused(f"Provider {needs.name!r} takes no api_key.", where=document.where((*place, "api_key")))
     if provider.region is not None:
         raise ConfigRefused(f"Provider {needs.name!r} takes no region.", where=document.where((*place, "region")))
+    if provider.api_key is not None and provider.api_key.startswith(ANY_PREFIX) and not is_sealed(provider.api_key):
+        raise ConfigRefused(
+            f"This key was sealed in a way that this release does not know; it knows {PREFIX}….",
+            where=document.where((*place, "api_key")),
+        )
     if provider.api_key is not None and "$" in provider.api_key and not _SECRET_NAME.fullmatch(provider.api_key):
         raise ConfigRefused(
             "An api_key is either the key itself or exactly ${NAME}, with NAME in capitals, digits and underscores.",

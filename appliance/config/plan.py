@@ -9,6 +9,7 @@ from appliance.config.features import asked_features
 from appliance.config.model import Config, Deployment
 from appliance.config.sealed import is_clear, is_sealed
 from appliance.config.settings_diff import SettingChange, extras_of, settings_changed
+from licensing.shown import shown
 from media.yaml_document import Value
 
 
@@ -91,7 +92,7 @@ def describe(deployment: Deployment) -> str:
     else:
         key = f" with key {deployment.api_key}" if deployment.api_key.startswith("${") else " with a key in the config"
     tags = f" [{', '.join(deployment.tags)}]" if deployment.tags else ""
-    return f"{deployment.provider} {deployment.model}{place}{key}{tags}"
+    return f"{deployment.provider} {shown(deployment.model, 256)}{shown(place, 1100)}{key}{tags}"
 
 
 def _keys(deployments: Iterable[Deployment]) -> dict[str, tuple[str | None, ...]]:

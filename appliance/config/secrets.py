@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from appliance.config.model import Deployment, secret_name
-from appliance.config.sealed import DoesNotOpen, Place, Unseal, is_sealed, unseal
+from appliance.config.sealed import DoesNotOpen, Place, Unseal, can_be_sent, is_sealed, unseal
 from appliance.errors import SealRefused, SecretMissing
 from media.errors import MediaError, NotFound
 from media.reader import read_document
@@ -54,7 +54,7 @@ def resolve_keys(
     for each in deployments:
         if each.api_key is not None:
             value = _value(each, each.api_key, look_up, site, open_box)
-            if not value.isascii() or not value.isprintable() or not value:
+            if not can_be_sent(value):
                 name = secret_name(each.api_key)
                 what = (
                     f"The value of ${{{name}}}" if name else "The sealed key" if is_sealed(each.api_key) else "The key"
