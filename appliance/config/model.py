@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from appliance.config.handling_part import Handling, RollbackPart, SecretsPart, handling
 from appliance.config.media_part import MediaPart, MediaPolicy, media_policy
 from appliance.config.provider_rows import ProviderRowPart, read_rows
+from appliance.config.sealed import ANY_PREFIX, PREFIX, is_sealed
 from appliance.config.usage_part import UsagePart, UsagePolicy
 from appliance.errors import ConfigRefused
 from appliance.providers.row import PARAMETER_VALUE, Auth, ProviderRow, address_of
@@ -39,7 +40,7 @@ class _Part(BaseModel):
 class ProviderPart(_Part):
     name: str
     model: str | None = Field(default=None, min_length=1, max_length=256)
-    api_key: str | None = Field(default=None, min_length=1, max_length=4096)
+    api_key: str | None = Field(default=None, min_length=1, max_length=8192)
     api_base: str | None = Field(default=None, pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$", max_length=1024)
     region: str | None = Field(default=None, min_length=1, max_length=128)
     parameters: dict[str, str] = Field(default_factory=dict, max_length=16)
@@ -187,6 +188,11 @@ def _deployment(document: Document, number: int, entry: ModelPart, known: Mappin
         raise ConfigRefused(
             f"The address {address[:80]!r} cannot be called: its host or port is none.",
             where=document.where((*place, "api_base")),
+        )
+    if provider.api_key is not None and provider.api_key.startswith(ANY_PREFIX) and not is_sealed(provider.api_key):
+        raise ConfigRefused(
+            f"This key was sealed in a way that this release does not know; it knows {PREFIX}….",
+            where=document.where((*place, "api_key")),
         )
     if provider.api_key is not None and "$" in provider.api_key and not _SECRET_NAME.fullmatch(provider.api_key):
         raise ConfigRefused(

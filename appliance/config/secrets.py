@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from appliance.config.model import Deployment, secret_name
-from appliance.config.sealed import DoesNotOpen, Place, Unseal, is_sealed, unseal
+from appliance.config.sealed import DoesNotOpen, Place, Unseal, can_be_sent, is_sealed, unseal
 from appliance.errors import SealRefused, SecretMissing
 from media.errors import MediaError, NotFound
 from media.reader import read_document
@@ -56,7 +56,7 @@ def resolve_keys(
     for each in deployments:
         if each.api_key is not None:
             value = _on_one_line(_value(each, each.api_key, look_up, site, open_box))
-            if not value.isascii() or not value.isprintable() or not value:
+            if not can_be_sent(value):
                 name = secret_name(each.api_key)
                 what = (
                     f"The value of ${{{name}}}" if name else "The sealed key" if is_sealed(each.api_key) else "The key"

@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.config.features import RESERVED
 from appliance.config.seal_text import seal_text
-from appliance.providers.registry import known_needs
 from licensing.shown import shown
 from licensing.site_request import open_site_request
-from media.naming import naming
 from media.reader import LIMITS, read_document
 from media.writer import write_document
 
@@ -31,14 +28,6 @@ def seal_config(file: Path, request: Path, out: Path) -> Sealed:
     """
     claims = open_site_request(read_document(request, limit=LIMITS["site-request"])).claims
     data = read_document(file, limit=LIMITS["config"])
-    with naming(file):
-        done = seal_text(
-            data,
-            file=shown(str(file), 400),
-            site=claims.site,
-            sealing_key=claims.sealing_key,
-            providers=known_needs(),
-            reserved=RESERVED,
-        )
+    done = seal_text(data, file=shown(str(file), 400), site=claims.site, sealing_key=claims.sealing_key)
     write_document(out, done.text.encode(), mode=0o600, replace=out == file)
     return Sealed(claims.site, done.sealed, done.left)
