@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -22,6 +22,9 @@ from media.strict_yaml import Document
 
 Alias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}$")]
 Tag = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+OnDeparture = Literal["cancel", "drain"]
+"""What becomes of a call whose app has left: it ends at once, or goes on to its true count for `drain_seconds`."""
+
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 _SECRET_NAME = re.compile(r"\$\{([A-Z][A-Z0-9_]{0,63})\}")
@@ -43,6 +46,8 @@ class ModelPart(_Part):
     alias: Alias
     provider: ProviderPart
     tags: list[Tag] = Field(default_factory=list, max_length=32)
+    on_departure: OnDeparture = "cancel"
+    drain_seconds: Seconds = 120.0
 
 
 class ConfigPart(_Part):
@@ -61,6 +66,8 @@ class Deployment:
     api_base: str | None
     api_key: str | None = field(repr=False)
     tags: tuple[str, ...]
+    on_departure: OnDeparture = "cancel"
+    drain_seconds: float = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +142,8 @@ def _deployment(document: Document, number: int, entry: ModelPart, known: dict[s
         api_base=provider.api_base.rstrip("/") if provider.api_base else None,
         api_key=provider.api_key,
         tags=tuple(entry.tags),
+        on_departure=entry.on_departure,
+        drain_seconds=entry.drain_seconds,
     )
 
 

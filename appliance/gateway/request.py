@@ -5,13 +5,19 @@ Unknown members and query strings are none of the gateway's business and pass th
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
+
 import msgspec
 from litestar.types import Receive
 
-from appliance.gateway.errors import BodyTooLarge, InvalidRequest
+from appliance.gateway.errors import BodyTooLarge, EncodingNotTaken, InvalidRequest, RequestTimeout
 from appliance.providers.call import Call
 
 BODY_LIMIT_BYTES = 32 * 1024 * 1024
+BODY_SECONDS = 30.0
+SLOWEST_BYTES_PER_SECOND = 16 * 1024
+"""A body is whole within BODY_SECONDS and as long again as it would take at this pace."""
 
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _text = msgspec.json.Decoder(str)
@@ -29,28 +35,43 @@ class ClientGone(Exception):
     """The app hung up before its request was whole."""
 
 
-async def read_body(receive: Receive) -> bytes:
-    """The whole body. Raises BodyTooLarge, ClientGone."""
-    message = await receive()
-    if message["type"] == "http.request" and not message.get("more_body", False):
-        body: bytes = message["body"]
-        if len(body) > BODY_LIMIT_BYTES:
-            raise _too_large()
-        return body
-    parts: list[bytes] = []
-    size = 0
-    while message["type"] == "http.request":
-        parts.append(message["body"])
-        size += len(parts[-1])
-        if size > BODY_LIMIT_BYTES:
-            raise _too_large()
-        if not message.get("more_body", False):
-            return b"".join(parts)
-        message = await receive()
+async def read_body(receive: Receive, seconds: float = BODY_SECONDS) -> bytes:
+    """The whole body. Raises BodyTooLarge, RequestTimeout, ClientGone."""
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            message = await receive()
+            if message["type"] == "http.request" and not message.get("more_body", False):
+                body: bytes = message["body"]
+                if len(body) > BODY_LIMIT_BYTES:
+                    raise _too_large()
+                return body
+            parts: list[bytes] = []
+            size = 0
+            until = limit.when() or 0.0
+            while message["type"] == "http.request":
+                parts.append(message["body"])
+                size += len(parts[-1])
+                if size > BODY_LIMIT_BYTES:
+                    raise _too_large()
+                if not message.get("more_body", False):
+                    return b"".join(parts)
+                limit.reschedule(until + size / SLOWEST_BYTES_PER_SECOND)
+                message = await receive()
+    except TimeoutError as exc:
+        raise RequestTimeout("The request body did not come in time.") from exc
     raise ClientGone
 
 
-def parse_call(endpoint: str, body: bytes, query: str = "") -> Call:
+def refuse_encoded(headers: Mapping[bytes, bytes]) -> None:
+    """Raises EncodingNotTaken for a compressed body."""
+    encoding = headers.get(b"content-encoding", b"identity").strip().lower()
+    if encoding not in (b"", b"identity"):
+        raise EncodingNotTaken("A request body with a content-encoding is not taken.")
+
+
+def parse_call(
+    endpoint: str, body: bytes, query: str = "", at: float = 0.0, passed: tuple[tuple[str, str], ...] = ()
+) -> Call:
     """The call in this body. Raises InvalidRequest naming the member at fault."""
     try:
         members = _members.decode(body)
@@ -74,6 +95,8 @@ def parse_call(endpoint: str, body: bytes, query: str = "") -> Call:
         wants_usage=_wants_usage(members.get("stream_options")),
         choices=_choices(members.get("n")),
         query=query,
+        at=at,
+        passed=passed,
     )
 
 

@@ -42,6 +42,7 @@ class Worker:
         counts: WorkerCounts,
         tag: str,
         clock: Callable[[], datetime],
+        stream_limit: int = 1000,
     ) -> None:
         self._site = site
         self._secrets = secrets
@@ -56,6 +57,8 @@ class Worker:
         self.window = window
         self.client = client
         self.counts = counts
+        self.streams = 0
+        self.stream_limit = stream_limit
 
     monotonic = staticmethod(time.monotonic)
 
