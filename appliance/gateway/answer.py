@@ -7,9 +7,9 @@ now, or refuses because of this gateway's credentials or config, is UpstreamDown
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -48,7 +48,6 @@ MAY_STREAM_UNASKED = MAY_BE_BYTES | {"images/edits"}
 """Endpoints whose request asks for a stream in a part of a form, or by another member than `stream`."""
 
 _NO_SUCH_ENDPOINT = (404, 405, 501)
-T = TypeVar("T")
 _NOTHING_USED = Usage()
 _MESSAGE_LIMIT = 2000
 _WORD_LIMIT = 128
@@ -79,15 +78,6 @@ class _Lacking(Exception):
     """The server has no such endpoint, or no such model: asking it for chat will tell which."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Way:
-    """How a deployment is asked: the call as it is put, its wire, and the dialect to turn the answer back into."""
-
-    call: Call
-    wire: Wire | None
-    dialect: Dialect | None = None
-
-
 async def answer_of(client: UpstreamClient, exchange: Exchange, route: Route) -> Whole | Streaming:
     """Raises UpstreamDown, UpstreamTimeout, UpstreamBusy, UpstreamRefusedRequest, InvalidRequest, BodySpent, and
     ClientGone where nobody waits for another deployment's answer."""
@@ -101,35 +91,46 @@ async def answer_of(client: UpstreamClient, exchange: Exchange, route: Route) ->
     if call.endpoint not in DIALECTS:
         if wire is None and call.endpoint == COUNT_TOKENS:
             return _estimate(exchange)
-        return await _answered(client, exchange, route, _Way(call, wire))
+        return await _answered(client, exchange, route, call, wire)
     lacking = (route.deployment.api_base or route.deployment.provider, call.endpoint)
     if wire is not None and not client.lacks(lacking):
         try:
-            return await _answered(client, exchange, route, _Way(call, wire))
+            return await _answered(client, exchange, route, call, wire)
         except _Lacking:
-            answer = await _answered(client, exchange, route, _through_chat(call, route))
+            answer = await _through_chat(client, exchange, route, call)
             client.note_lack(lacking)
             return answer
-    return await _answered(client, exchange, route, _through_chat(call, route))
+    return await _through_chat(client, exchange, route, call)
 
 
-def _through_chat(call: Call, route: Route) -> _Way:
+async def _through_chat(client: UpstreamClient, exchange: Exchange, route: Route, call: Call) -> Whole | Streaming:
     dialect = DIALECTS[call.endpoint]
-    return _Way(_told(lambda: dialect.as_chat(call)), route.provider.wires.get("chat/completions"), dialect)
+    try:
+        chat = dialect.as_chat(call)
+    except CannotTranslate as exc:
+        raise InvalidRequest(exc.message, param=exc.param) from exc
+    return await _answered(client, exchange, route, chat, route.provider.wires.get(chat.endpoint), dialect)
 
 
-async def _answered(client: UpstreamClient, exchange: Exchange, route: Route, way: _Way) -> Whole | Streaming:
-    call, wire = way.call, way.wire
+async def _answered(
+    client: UpstreamClient,
+    exchange: Exchange,
+    route: Route,
+    call: Call,
+    wire: Wire | None,
+    dialect: Dialect | None = None,
+) -> Whole | Streaming:
+    """What the deployment says to `call`, turned back into the dialect in which the app has asked."""
     reply = await _open(client, call, route, wire)
     kept_open = False
     try:
-        if reply.status in _NO_SUCH_ENDPOINT and way.dialect is None and call.endpoint in DIALECTS:
-            raise _Lacking
         if not 200 <= reply.status < 300:
+            if reply.status in _NO_SUCH_ENDPOINT and call.endpoint in DIALECTS:
+                raise _Lacking
             raise _refusal_of(*_meant(reply.status, await reply.read(), wire), reply.retry_after, route)
         if reply.content_encoding not in (None, "identity"):
             raise UpstreamDown("The model server's answer is in an encoding that was not asked for.")
-        meter = _meter(reply, way)
+        meter = _meter(reply, exchange.call, dialect)
         if meter is not None:
             chunks = _translated(wire.stream(call), reply) if wire and wire.stream else reply.chunks()
             first = await anext(chunks, None)
@@ -138,34 +139,35 @@ async def _answered(client: UpstreamClient, exchange: Exchange, route: Route, wa
             kept_open = True
             kind = reply.content_type if isinstance(meter, Bytes) else EVENT_STREAM
             return Streaming(reply, first, chunks, meter, kind)
-        return _whole(exchange, way, reply.status, await reply.read())
+        return _whole(exchange, reply.status, await reply.read(), call, wire, dialect)
     finally:
         if not kept_open:
             await reply.close()
 
 
-def _meter(reply: Reply, way: _Way) -> Meter | None:
+def _meter(reply: Reply, call: Call, dialect: Dialect | None) -> Meter | None:
     """How the answer is read as it comes; None where it is to be read whole."""
-    call = way.call
     if _is_stream(reply):
         takes_stream = call.stream or call.endpoint in MAY_STREAM_UNASKED
-        return meter_of(call, way.dialect) if takes_stream else None
+        return meter_of(call, dialect) if takes_stream else None
     if call.endpoint in MAY_BE_BYTES and "json" not in reply.content_type:
         return Bytes()
     return None
 
 
-def _whole(exchange: Exchange, way: _Way, status: int, body: bytes) -> Whole:
+def _whole(
+    exchange: Exchange, status: int, body: bytes, call: Call, wire: Wire | None, dialect: Dialect | None
+) -> Whole:
     """Reads what the body tells of usage, and tells it in the app's dialect."""
     try:
-        if way.wire is not None and way.wire.whole is not None:
-            body = way.wire.whole(way.call, body)
+        if wire is not None and wire.whole is not None:
+            body = wire.whole(call, body)
         told = reply_in(body)
         if told.failed:
             raise UpstreamDown("The model server answered with an error.")
-        exchange.usage = _NOTHING_USED if way.call.endpoint == COUNT_TOKENS else usage_of(told)
-        if way.dialect is not None:
-            body = way.dialect.whole(exchange.call, body)
+        exchange.usage = _NOTHING_USED if call.endpoint == COUNT_TOKENS else usage_of(told)
+        if dialect is not None:
+            body = dialect.whole(exchange.call, body)
     except msgspec.DecodeError as exc:
         raise UpstreamDown("The model server's answer is not JSON.") from exc
     except UnreadableAnswer as exc:
@@ -191,7 +193,12 @@ async def _open(client: UpstreamClient, call: Call, route: Route, wire: Wire | N
     key = route.api_key
     if route.provider.grant is not None and key is not None:
         key = await _token(client, route.provider.grant, key, call.at)
-    request = _told(lambda: wire.request(call, route.deployment, key))
+    try:
+        request = wire.request(call, route.deployment, key)
+    except CannotTranslate as exc:
+        raise InvalidRequest(exc.message, param=exc.param) from exc
+    except msgspec.DecodeError as exc:
+        raise InvalidRequest("The member stream_options is not an object.", param="stream_options") from exc
     if call.passed:
         request = replace(request, headers=(*request.headers, *call.passed))
     try:
@@ -200,16 +207,6 @@ async def _open(client: UpstreamClient, call: Call, route: Route, wire: Wire | N
         if call.form is not None and call.form.fault is not None:
             raise call.form.fault from None
         raise
-
-
-def _told(tell: Callable[[], T]) -> T:
-    """What is made of the request for an upstream, or the app's mistake in it. Raises InvalidRequest."""
-    try:
-        return tell()
-    except CannotTranslate as exc:
-        raise InvalidRequest(exc.message, param=exc.param) from exc
-    except msgspec.DecodeError as exc:
-        raise InvalidRequest("The member stream_options is not an object.", param="stream_options") from exc
 
 
 async def _token(client: UpstreamClient, grant: TokenGrant, credential: str, now: float) -> str:

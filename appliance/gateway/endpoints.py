@@ -132,7 +132,8 @@ async def _exchange(
     now = worker.now()
     sent = dict(scope["headers"])
     key = authenticate(snapshot, sent, now)
-    refuse_encoded(sent)
+    if b"content-encoding" in sent:
+        refuse_encoded(sent)
     started = worker.monotonic()
     query = scope["query_string"].decode("latin-1")
     if endpoint in FORMS and not sent.get(b"content-type", b"").startswith(b"application/json"):
@@ -140,7 +141,7 @@ async def _exchange(
         call = Call(endpoint, await form.find_model(), {}, False, False, query=query, at=now.timestamp(), form=form)
         receive, length = form.after, 0
     else:
-        body = await read_body(receive)
+        body = await read_body(receive, worker.bodies)
         call, length = parse_call(endpoint, body, query, now.timestamp(), _passed(endpoint, sent)), len(body)
     routes = routes_for(snapshot, call.model)
     if call.stream and worker.streams >= worker.stream_limit:
@@ -165,8 +166,8 @@ async def _exchange(
 
 def _passed(endpoint: str, sent: Mapping[bytes, bytes]) -> tuple[tuple[str, str], ...]:
     """What of the app's headers an endpoint's own provider is told as well."""
-    betas = sent.get(b"anthropic-beta") if speaks_anthropic(endpoint) else None
-    return (("anthropic-beta", betas.decode("latin-1")),) if betas else ()
+    betas = sent.get(b"anthropic-beta")
+    return (("anthropic-beta", betas.decode("latin-1")),) if betas and speaks_anthropic(endpoint) else ()
 
 
 async def _models(worker: Worker, alias: str, scope: HTTPScope, send: Send, request_id: str) -> None:

@@ -76,16 +76,14 @@ def usage_in(told: dict[str, Any], *, partial: bool = False) -> Usage | None:
     messages: the same names, but what was read from or written to the cache comes on top of input_tokens. Rerankers
     say total_tokens alone. A length in seconds is a report as well, of no tokens.
     """
-    if "input_tokens" in told or "output_tokens" in told:
-        return _usage_in_out(told, partial)
+    prompt, completion = told.get("prompt_tokens"), told.get("completion_tokens")
+    if prompt is None and completion is None:
+        if "input_tokens" in told or "output_tokens" in told:
+            return _usage_in_out(told, partial)
+        prompt = told.get("total_tokens")
     details = told.get("prompt_tokens_details")
     cached = details.get("cached_tokens") if isinstance(details, dict) else None
-    prompt = told.get("prompt_tokens")
-    completion = told.get("completion_tokens")
-    if prompt is None and completion is None:
-        prompt = told.get("total_tokens")
-    counts = [_count(each) for each in (prompt, completion, cached)]
-    asked, answered, read = counts
+    asked, answered, read = _count(prompt), _count(completion), _count(cached)
     return None if asked is None or answered is None or read is None else Usage(asked, answered, read)
 
 
@@ -106,6 +104,8 @@ def _usage_in_out(told: dict[str, Any], partial: bool) -> Usage | None:
 def _count(told: Any) -> int | None:
     if told is None:
         return 0
+    if type(told) is int and 0 <= told <= COUNT_LIMIT:
+        return told
     if isinstance(told, bool) or not isinstance(told, int | float) or not 0 <= told <= COUNT_LIMIT or told != int(told):
         return None
     return int(told)

@@ -18,6 +18,7 @@ from appliance.access.window import RateWindow
 from appliance.config.secrets import SecretLookup
 from appliance.gateway.errors import Unavailable
 from appliance.gateway.exchange import Exchange
+from appliance.gateway.request import BodyWatch
 from appliance.gateway.snapshot import JUDGE_SECONDS, Snapshot, take_snapshot
 from appliance.gateway.upstream import UpstreamClient
 from appliance.ledger.entry import Outcome
@@ -57,6 +58,7 @@ class Worker:
         self.window = window
         self.client = client
         self.counts = counts
+        self.bodies = BodyWatch()
         self.streams = 0
         self.stream_limit = stream_limit
 
@@ -98,6 +100,7 @@ class Worker:
         """Runs for as long as the worker: journal to disk, a judgement a minute. Ends when it is cancelled."""
         while True:
             await asyncio.sleep(SYNC_SECONDS)
+            self.bodies.look(asyncio.get_running_loop().time())
             try:
                 await asyncio.to_thread(self._journal.sync)
                 self.counts.show(exchanges_open=self._journal.open_exchanges, cooling={}, queued={})
