@@ -46,17 +46,13 @@ GRAMMARS: Mapping[str, Grammar] = MappingProxyType(
 )
 
 
-class _Told(msgspec.Struct):
-    usage: Any = None
-
-
 class _Event(msgspec.Struct):
     """The few members of an event that are looked at."""
 
     type: str = ""
     usage: Any = None
-    message: _Told | None = None
-    response: _Told | None = None
+    message: Any = None
+    response: Any = None
 
 
 _event = msgspec.json.Decoder(_Event)
@@ -112,11 +108,12 @@ class Events:
 
     def _count(self, event: _Event) -> None:
         """Counts come in pieces: at the beginning what was asked, in the end what was answered."""
-        told = event.usage or (event.message or event.response or _Told()).usage
-        if not isinstance(told, dict):
-            return
-        self._counts |= {name: count for name, count in told.items() if count is not None}
-        self.usage = usage_in(self._counts, partial=event.message is not None) or self.usage
+        began = isinstance(event.message, dict)
+        holder = event.message if began else event.response
+        told = holder.get("usage") if isinstance(holder, dict) else event.usage
+        if isinstance(told, dict):
+            self._counts |= {name: count for name, count in told.items() if count is not None}
+            self.usage = usage_in(self._counts, partial=began) or self.usage
 
 
 def _is_plain_delta(payload: bytes) -> bool:

@@ -116,7 +116,7 @@ class Upload:
         """What this piece of the body is to the upstream."""
         out: list[bytes] = []
         try:
-            if chunk:
+            if chunk and not self._parser.closed:  # what stands behind the form's end is nobody's
                 for event in self._parser.parse(chunk):
                     self._tell(event, out)
             if self._whole:
