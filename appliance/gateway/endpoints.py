@@ -40,7 +40,8 @@ log = logging.getLogger("ao.gateway")
 
 CALLS = frozenset({*ENDPOINTS, "messages", "messages/count_tokens"})
 FORMS = frozenset({"audio/transcriptions", "audio/translations", "images/edits"})
-"""Endpoints whose calls come as multipart/form-data; pictures may come as JSON as well."""
+"""Endpoints whose calls come as multipart/form-data."""
+FORM_OR_JSON = "images/edits"
 
 _JSON = (b"content-type", b"application/json")
 
@@ -136,7 +137,7 @@ async def _exchange(
         refuse_encoded(sent)
     started = worker.monotonic()
     query = scope["query_string"].decode("latin-1")
-    if endpoint in FORMS and not sent.get(b"content-type", b"").startswith(b"application/json"):
+    if endpoint in FORMS and not _is_json(endpoint, sent):
         form = Upload(receive, boundary_in(sent.get(b"content-type", b"")), worker.state_folder)
         call = Call(endpoint, await form.find_model(), {}, False, False, query=query, at=now.timestamp(), form=form)
         receive, length = form.after, 0
@@ -162,6 +163,10 @@ async def _exchange(
     exchange.begin(worker.journal)
     headers = (*_ids(endpoint, request_id), *rate_headers(snapshot, decision))
     await relay(worker, exchange, routes, headers, receive, send)
+
+
+def _is_json(endpoint: str, sent: Mapping[bytes, bytes]) -> bool:
+    return endpoint == FORM_OR_JSON and sent.get(b"content-type", b"").startswith(b"application/json")
 
 
 def _passed(endpoint: str, sent: Mapping[bytes, bytes]) -> tuple[tuple[str, str], ...]:

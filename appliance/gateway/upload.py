@@ -51,7 +51,7 @@ class Upload:
         self.fault: Exception | None = None
         self._receive = receive
         self._seconds = seconds
-        self._parser = PushMultipartParser(boundary, max_segment_count=PARTS_LIMIT, strict=True)
+        self._parser = PushMultipartParser(boundary, max_segment_count=PARTS_LIMIT)
         self._boundary = boundary
         self._size = 0
         self._whole = False
@@ -116,7 +116,7 @@ class Upload:
         """What this piece of the body is to the upstream."""
         out: list[bytes] = []
         try:
-            if chunk and not self._parser.closed:  # what stands behind the form's end is nobody's
+            if chunk:
                 for event in self._parser.parse(chunk):
                     self._tell(event, out)
             if self._whole:
