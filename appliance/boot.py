@@ -86,4 +86,5 @@ def open_worker(settings: Settings) -> Worker:
         counts=WorkerCounts(),
         tag=tag,
         clock=lambda: datetime.now(UTC),
+        stream_limit=settings.streams_per_worker,
     )

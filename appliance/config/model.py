@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -28,6 +28,9 @@ from media.strict_yaml import Document
 
 Alias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}$")]
 Tag = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+OnDeparture = Literal["cancel", "drain"]
+"""What becomes of a call whose app has left: it ends at once, or goes on to its true count for `drain_seconds`."""
+
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 _SECRET_NAME = re.compile(r"\$\{([A-Z][A-Z0-9_]{0,63})\}")
@@ -50,6 +53,8 @@ class ModelPart(_Part):
     alias: Alias
     provider: ProviderPart
     tags: list[Tag] = Field(default_factory=list, max_length=32)
+    on_departure: OnDeparture = "cancel"
+    drain_seconds: Seconds = 120.0
 
 
 class ConfigPart(_Part):
@@ -77,6 +82,8 @@ class Deployment:
     tags: tuple[str, ...]
     row: ProviderRow | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
+    on_departure: OnDeparture = "cancel"
+    drain_seconds: float = 120.0
 
     @property
     def auth(self) -> Auth:
@@ -209,6 +216,8 @@ def _deployment(document: Document, number: int, entry: ModelPart, known: Mappin
         tags=tuple(entry.tags),
         row=needs.row,
         parameters=MappingProxyType(parameters),
+        on_departure=entry.on_departure,
+        drain_seconds=entry.drain_seconds,
     )
 
 

@@ -14,17 +14,22 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from appliance.gateway.dialects.known import DIALECTS, Dialect
 from appliance.gateway.errors import (
+    BodySpent,
     GatewayRefusal,
     InvalidRequest,
     UpstreamBusy,
     UpstreamDown,
     UpstreamRefusedRequest,
 )
+from appliance.gateway.event_stream import Bytes, meter_of
 from appliance.gateway.exchange import Exchange
+from appliance.gateway.request import ClientGone
 from appliance.gateway.snapshot import Route
+from appliance.gateway.stream import Meter
 from appliance.gateway.upstream import UpstreamClient, send
-from appliance.gateway.usage_report import reply_in, usage_of
+from appliance.gateway.usage_report import Usage, reply_in, usage_of
 from appliance.providers.call import (
     AccessToken,
     Call,
@@ -36,6 +41,14 @@ from appliance.providers.call import (
     Wire,
 )
 
+EVENT_STREAM = "text/event-stream; charset=utf-8"
+COUNT_TOKENS = "messages/count_tokens"
+MAY_BE_BYTES = frozenset({"audio/speech", "audio/transcriptions", "audio/translations"})
+MAY_STREAM_UNASKED = MAY_BE_BYTES | {"images/edits"}
+"""Endpoints whose request asks for a stream in a part of a form, or by another member than `stream`."""
+
+_NO_SUCH_ENDPOINT = (404, 405, 501)
+_NOTHING_USED = Usage()
 _MESSAGE_LIMIT = 2000
 _WORD_LIMIT = 128
 
@@ -47,48 +60,127 @@ class Whole:
     status: int
     content_type: str
     body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 @dataclass(slots=True)
 class Streaming:
-    """A stream whose first chunk is here: the point of no return."""
+    """A stream whose first chunk is here: the point of no return. `meter` counts it and says how it ends well."""
 
     reply: Reply
     first: bytes
     rest: AsyncIterator[bytes]
+    meter: Meter
+    content_type: str = EVENT_STREAM
+
+
+class _Lacking(Exception):
+    """The server has no such endpoint, or no such model: asking it for chat will tell which."""
 
 
 async def answer_of(client: UpstreamClient, exchange: Exchange, route: Route) -> Whole | Streaming:
-    """Raises UpstreamDown, UpstreamTimeout, UpstreamBusy, UpstreamRefusedRequest, InvalidRequest."""
-    # The wall clock was read when the exchange began; what has passed since is added, so that a retry is dated anew.
-    call = replace(exchange.call, at=exchange.started_at / 1000 + time.monotonic() - exchange.started)
+    """Raises UpstreamDown, UpstreamTimeout, UpstreamBusy, UpstreamRefusedRequest, InvalidRequest, BodySpent, and
+    ClientGone where nobody waits for another deployment's answer."""
+    call = exchange.call
+    if exchange.attempts > 1:
+        if exchange.gone:
+            raise ClientGone
+        # A retry is dated anew.
+        call = replace(call, at=exchange.started_at / 1000 + time.monotonic() - exchange.started)
     wire = route.provider.wires.get(call.endpoint)
+    if call.endpoint not in DIALECTS:
+        if wire is None and call.endpoint == COUNT_TOKENS:
+            return _estimate(exchange)
+        return await _answered(client, exchange, route, call, wire)
+    lacking = (route.deployment.api_base or route.deployment.provider, call.endpoint)
+    if wire is not None and not client.lacks(lacking):
+        try:
+            return await _answered(client, exchange, route, call, wire)
+        except _Lacking:
+            answer = await _through_chat(client, exchange, route, call)
+            client.note_lack(lacking)
+            return answer
+    return await _through_chat(client, exchange, route, call)
+
+
+async def _through_chat(client: UpstreamClient, exchange: Exchange, route: Route, call: Call) -> Whole | Streaming:
+    dialect = DIALECTS[call.endpoint]
+    try:
+        chat = dialect.as_chat(call)
+    except CannotTranslate as exc:
+        raise InvalidRequest(exc.message, param=exc.param) from exc
+    return await _answered(client, exchange, route, chat, route.provider.wires.get(chat.endpoint), dialect)
+
+
+async def _answered(
+    client: UpstreamClient,
+    exchange: Exchange,
+    route: Route,
+    call: Call,
+    wire: Wire | None,
+    dialect: Dialect | None = None,
+) -> Whole | Streaming:
+    """What the deployment says to `call`, turned back into the dialect in which the app has asked."""
     reply = await _open(client, call, route, wire)
     kept_open = False
     try:
         if not 200 <= reply.status < 300:
-            raise _refusal_of(*_told(reply.status, await reply.read(), wire), reply.retry_after, route)
-        if call.stream and _is_stream(reply):
+            if reply.status in _NO_SUCH_ENDPOINT and call.endpoint in DIALECTS:
+                raise _Lacking
+            raise _refusal_of(*_meant(reply.status, await reply.read(), wire), reply.retry_after, route)
+        if reply.content_encoding not in (None, "identity"):
+            raise UpstreamDown("The model server's answer is in an encoding that was not asked for.")
+        meter = _meter(reply, exchange.call, dialect)
+        if meter is not None:
             chunks = _translated(wire.stream(call), reply) if wire and wire.stream else reply.chunks()
             first = await anext(chunks, None)
             if first is None:
                 raise UpstreamDown("The model server closed its stream before it began.")
             kept_open = True
-            return Streaming(reply, first, chunks)
-        body = await reply.read()
-        if wire is not None and wire.whole is not None:
-            body = _whole(wire, call, body)
-        try:
-            told = reply_in(body)
-        except msgspec.DecodeError as exc:
-            raise UpstreamDown("The model server's answer is not JSON.") from exc
-        if told.failed:
-            raise UpstreamDown("The model server answered with an error.")
-        exchange.usage = usage_of(told)
-        return Whole(reply.status, "application/json", body)
+            kind = reply.content_type if isinstance(meter, Bytes) else EVENT_STREAM
+            return Streaming(reply, first, chunks, meter, kind)
+        return _whole(exchange, reply.status, await reply.read(), call, wire, dialect)
     finally:
         if not kept_open:
             await reply.close()
+
+
+def _meter(reply: Reply, call: Call, dialect: Dialect | None) -> Meter | None:
+    """How the answer is read as it comes; None where it is to be read whole."""
+    if _is_stream(reply):
+        takes_stream = call.stream or call.endpoint in MAY_STREAM_UNASKED
+        return meter_of(call, dialect) if takes_stream else None
+    if call.endpoint in MAY_BE_BYTES and "json" not in reply.content_type:
+        return Bytes()
+    return None
+
+
+def _whole(
+    exchange: Exchange, status: int, body: bytes, call: Call, wire: Wire | None, dialect: Dialect | None
+) -> Whole:
+    """Reads what the body tells of usage, and tells it in the app's dialect."""
+    try:
+        if wire is not None and wire.whole is not None:
+            body = wire.whole(call, body)
+        told = reply_in(body)
+        if told.failed:
+            raise UpstreamDown("The model server answered with an error.")
+        exchange.usage = _NOTHING_USED if call.endpoint == COUNT_TOKENS else usage_of(told)
+        if dialect is not None:
+            body = dialect.whole(exchange.call, body)
+    except msgspec.DecodeError as exc:
+        raise UpstreamDown("The model server's answer is not JSON.") from exc
+    except UnreadableAnswer as exc:
+        raise UpstreamDown("The model server's answer is not in its provider's shape.") from exc
+    return Whole(status, "application/json", body)
+
+
+def _estimate(exchange: Exchange) -> Whole:
+    """How many tokens a message would have, where nobody is there to count them: a guess, and marked as one."""
+    exchange.usage = _NOTHING_USED
+    count = max(1, exchange.estimated_prompt_tokens)
+    body = msgspec.json.encode({"input_tokens": count, "estimated": True})
+    return Whole(200, "application/json", body, ((b"x-ao-token-count", b"estimated"),))
 
 
 async def _open(client: UpstreamClient, call: Call, route: Route, wire: Wire | None) -> Reply:
@@ -96,6 +188,8 @@ async def _open(client: UpstreamClient, call: Call, route: Route, wire: Wire | N
         return route.provider.answer(call, route.deployment)
     if wire is None:
         raise UpstreamDown("The provider of this deployment has no such endpoint.")
+    if call.form is not None and call.form.spent:
+        raise BodySpent("The model server failed on the upload, which can be given to one server only; send it again.")
     key = route.api_key
     if route.provider.grant is not None and key is not None:
         key = await _token(client, route.provider.grant, key, call.at)
@@ -105,7 +199,14 @@ async def _open(client: UpstreamClient, call: Call, route: Route, wire: Wire | N
         raise InvalidRequest(exc.message, param=exc.param) from exc
     except msgspec.DecodeError as exc:
         raise InvalidRequest("The member stream_options is not an object.", param="stream_options") from exc
-    return await send(client, request, stream=call.stream)
+    if call.passed:
+        request = replace(request, headers=(*request.headers, *call.passed))
+    try:
+        return await send(client, request, stream=call.stream)
+    except UpstreamDown:
+        if call.form is not None and call.form.fault is not None:
+            raise call.form.fault from None
+        raise
 
 
 async def _token(client: UpstreamClient, grant: TokenGrant, credential: str, now: float) -> str:
@@ -131,13 +232,6 @@ def _is_stream(reply: Reply) -> bool:
     return "event-stream" in reply.content_type or "amazon.eventstream" in reply.content_type
 
 
-def _whole(wire: Wire, call: Call, body: bytes) -> bytes:
-    try:
-        return wire.whole(call, body) if wire.whole else body
-    except UnreadableAnswer as exc:
-        raise UpstreamDown("The model server's answer is not in its provider's shape.") from exc
-
-
 async def _translated(translation: Translation, reply: Reply) -> AsyncIterator[bytes]:
     """The stream in the endpoint's own shape: whole frames, as soon as there are any."""
     try:
@@ -150,7 +244,7 @@ async def _translated(translation: Translation, reply: Reply) -> AsyncIterator[b
         raise UpstreamDown("The model server's answer is not in its provider's shape.") from exc
 
 
-def _told(status: int, body: bytes, wire: Wire | None) -> tuple[int, bytes]:
+def _meant(status: int, body: bytes, wire: Wire | None) -> tuple[int, bytes]:
     return wire.refusal(status, body) if wire is not None and wire.refusal is not None else (status, body)
 
 

@@ -19,6 +19,7 @@ ry does much more than HTTP. Nothing but the names imported here is used, and no
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -42,7 +43,18 @@ class UpstreamClient:
 
     http: Client
     tokens: Tokens = field(default_factory=Tokens)
+    _lacking: dict[tuple[str, str], float] = field(default_factory=dict)
 
+    def lacks(self, endpoint: tuple[str, str]) -> bool:
+        """Whether this server (address, endpoint) has said of late that it has no such endpoint."""
+        return bool(self._lacking) and self._lacking.get(endpoint, 0.0) > time.monotonic()
+
+    def note_lack(self, endpoint: tuple[str, str]) -> None:
+        self._lacking[endpoint] = time.monotonic() + LACK_SECONDS
+
+
+LACK_SECONDS = 3600.0
+"""How long a server is not asked again for an endpoint that it did not have."""
 
 CONNECT_SECONDS = 5
 IDLE_SECONDS = 300
@@ -84,6 +96,7 @@ class HttpReply:
         self.status: int = response.status
         self.content_type = _header(response, "content-type") or "application/octet-stream"
         self.retry_after = _header(response, "retry-after")
+        self.content_encoding = _header(response, "content-encoding")
 
     async def read(self) -> bytes:
         response = self._opened()

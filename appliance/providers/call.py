@@ -12,13 +12,26 @@ import msgspec
 from appliance.config.model import Deployment, ProviderNeeds
 
 
+class Form(Protocol):
+    """A multipart body on its way: never whole in memory, so it can be given to one upstream only."""
+
+    content_type: str
+    spent: bool
+    fault: Exception | None
+
+    def with_model(self, model: str) -> AsyncIterator[bytes]:
+        """The body, its part `model` replaced."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Call:
     """One request as parsed at the door. `members` are the body's members, undecoded where nobody needs to look inside.
 
     `wants_usage` is whether the client itself asked for usage in its stream; `choices` is its `n`. `endpoint` is the
     path below /v1, `query` what stood behind it, passed on as it is. `at` is when it is put to an upstream, in seconds
-    since 1970: what a signature is made for, and what an answer that has no time of its own is stamped with.
+    since 1970: what a signature is made for, and what an answer that has no time of its own is stamped with. `form` is
+    the body where it is multipart; `passed` are headers of the app's own that go along to the endpoint's own provider.
     """
 
     endpoint: str
@@ -29,6 +42,8 @@ class Call:
     choices: int = 1
     query: str = ""
     at: float = 0.0
+    form: Form | None = None
+    passed: tuple[tuple[str, str], ...] = ()
 
 
 class CannotTranslate(Exception):
@@ -50,7 +65,7 @@ class UpstreamRequest:
 
     url: str
     headers: tuple[tuple[str, str], ...]
-    body: bytes
+    body: bytes | AsyncIterator[bytes]
 
 
 class Reply(Protocol):
@@ -59,6 +74,7 @@ class Reply(Protocol):
     status: int
     content_type: str
     retry_after: str | None
+    content_encoding: str | None
 
     async def read(self) -> bytes: ...
 

@@ -37,6 +37,11 @@ OWNED = (
         "Calls leave the host in one place, where an auditor can look for them.",
     ),
     Owned(
+        "multipart",
+        ("appliance/gateway/upload.py",),
+        "A form is read in one place and written anew, so that no upstream reads another one in it.",
+    ),
+    Owned(
         "prometheus_client",
         ("appliance/observe",),
         "What is counted is named in one table; nobody counts beside it.",

@@ -15,6 +15,7 @@ from appliance.providers.call import Call, UpstreamRequest, Wire
 from appliance.providers.catalogue import catalogue
 from appliance.providers.gemini.wires import WIRES as GEMINI
 from tests.appliance.providers import recorded
+from tests.appliance.providers.sent import body_of
 
 AWS_KEY = "AKIDEXAMPLEEXAMPLE12:wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 PARAMETERS = {"max_tokens": "4096", "region": "eu-central-1", "api_version": "2024-10-21", "resource": "house"}
@@ -47,7 +48,7 @@ class Native:
         return self.chat.request(replace(chat_call(**body), at=at), self.deployment(), self.key)
 
     def body(self, **body: Any) -> dict[str, Any]:
-        sent: dict[str, Any] = json.loads(self.sent(**body).body)
+        sent: dict[str, Any] = json.loads(body_of(self.sent(**body)))
         return sent
 
 

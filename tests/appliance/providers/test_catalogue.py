@@ -14,6 +14,7 @@ from appliance.providers.catalogue import catalogue, row_of
 from appliance.providers.registry import provider_of_row
 from appliance.providers.row import AUTHS, AUTHS_OF_WIRE, WIRES, Confirmed, ProviderRow, Quirk, address_of
 from media.strict_yaml import load
+from tests.appliance.providers.sent import body_of
 from tests.rules.tree import ROOT
 
 FOLDER = ROOT / "appliance" / "providers"
@@ -98,7 +99,7 @@ def test_azure_has_the_deployment_in_its_path_and_a_version_in_its_query() -> No
     assert built.url == "https://h.example/openai/deployments/dep%2F1/chat/completions?api-version=2024-10-21&x=1"
     assert dict(built.headers)["api-key"] == "sk-1"
     assert "authorization" not in dict(built.headers)
-    assert json.loads(built.body)["stream_options"] == {"include_usage": True}
+    assert json.loads(body_of(built))["stream_options"] == {"include_usage": True}
     assert "embeddings" in provider_of_row(row).wires
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from appliance.providers.call import CannotTranslate, UnreadableAnswer
 from tests.appliance.providers.natives import NATIVES, Native, chat_call
 from tests.appliance.providers.recorded import HISTORY, TOOL
+from tests.appliance.providers.sent import body_of
 
 each_native = pytest.mark.parametrize("native", NATIVES, ids=lambda native: native.name)
 CALL = chat_call()
@@ -46,7 +47,7 @@ def with_odd(value: Any, path: tuple[Any, ...], odd: Any) -> Any:
 @given(path=st.sampled_from(places(GOOD)[1:]), odd=ODD)
 def test_a_request_with_one_odd_value_is_sent_or_refused_by_name(native: Native, path: Any, odd: Any) -> None:
     with suppress(CannotTranslate):
-        assert json.loads(native.sent(**with_odd(GOOD, path, odd)).body)
+        assert json.loads(body_of(native.sent(**with_odd(GOOD, path, odd))))
 
 
 @each_native

@@ -14,6 +14,7 @@ from appliance.providers.call import CannotTranslate
 from appliance.providers.chat_request import HARMLESS, NEUTRAL
 from tests.appliance.providers.natives import BY_NAME, NATIVES, Native
 from tests.appliance.providers.recorded import ARGUMENTS, HISTORY, PNG, SCHEMA, TEXT, TOOL, TOOL_FUNCTION
+from tests.appliance.providers.sent import body_of
 
 each_native = pytest.mark.parametrize("native", NATIVES, ids=lambda native: native.name)
 JSON_SCHEMA = {"type": "json_schema", "json_schema": {"name": "place", "schema": SCHEMA, "strict": True}}
@@ -333,7 +334,7 @@ def test_a_tools_arguments_come_back_as_they_went(native: Native, arguments: dic
         text = json.dumps(arguments)
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": text}}
     sent = native.sent(messages=[USER, {"role": "assistant", "content": TEXT, "tool_calls": [call]}])
-    assert text.encode() in sent.body
+    assert text.encode() in body_of(sent)
 
 
 @each_native

@@ -12,13 +12,14 @@ from appliance.gateway.request import parse_call
 from appliance.providers.call import CannotTranslate
 from appliance.providers.openai_rows import openai_wires
 from appliance.providers.row import ProviderRow, Quirk
+from tests.appliance.providers.sent import body_of
 
 
 def sent(quirk: Quirk, endpoint: str = "chat/completions", **body: Any) -> dict[str, Any]:
     row = ProviderRow("r", "R", "https://h.example/v1", "bearer", "openai", quirks=(quirk,))
     deployment = Deployment("a#0", "a", "r", "m", "https://h.example/v1", None, (), row)
     call = parse_call(endpoint, json.dumps({"model": "a", **body}).encode())
-    told: dict[str, Any] = json.loads(openai_wires(row)[endpoint].request(call, deployment, None).body)
+    told: dict[str, Any] = json.loads(body_of(openai_wires(row)[endpoint].request(call, deployment, None)))
     return told
 
 
