@@ -49,7 +49,7 @@ async def relay(
     worker.streams += streams
     try:
         async with Departure(receive, out, lambda: _grace(exchange)):
-            answer = await first_answer(worker.client, exchange, routes)
+            answer = await first_answer(worker.client, exchange, routes, worker.counts.upstream_failed)
             if isinstance(answer, Streaming):
                 await _stream(worker, exchange, answer, headers, out)
             else:

@@ -108,7 +108,7 @@ class Worker:
             try:
                 await self._sync()
                 self._look_for_room()
-                self.counts.show(exchanges_open=self._journal.open_exchanges, cooling={}, queued={})
+                self.counts.show(exchanges_open=self._journal.open_exchanges)
                 if self.monotonic() - self._judged >= JUDGE_SECONDS:
                     await self._refresh()
             except (OSError, ApplianceError):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -32,8 +31,6 @@ class WorkerCounts:
         self._refusals = _counter("ao_refusals_total", registry)
         self._upstream_errors = _counter("ao_upstream_errors_total", registry)
         self._open = _gauge("ao_exchanges_open", registry)
-        self._cooling = _gauge("ao_deployments_cooling", registry)
-        self._queued = _gauge("ao_queue_depth", registry)
         self._seen: dict[str, set[tuple[str, ...]]] = {}
 
     def refused(self, code: str, status: int) -> None:
@@ -42,13 +39,9 @@ class WorkerCounts:
     def upstream_failed(self, deployment: str, code: str) -> None:
         self._upstream_errors.labels(*self._kept("upstream", deployment, code)).inc()
 
-    def show(self, *, exchanges_open: int, cooling: Mapping[str, bool], queued: Mapping[str, int]) -> None:
-        """The state of this moment. Deployments that are named no more must be named with False and 0 once."""
+    def show(self, *, exchanges_open: int) -> None:
+        """The state of this moment."""
         self._open.set(exchanges_open)
-        for deployment, is_cooling in cooling.items():
-            self._cooling.labels(*self._kept("cooling", deployment)).set(is_cooling)
-        for deployment, waiting in queued.items():
-            self._queued.labels(*self._kept("queued", deployment)).set(waiting)
 
     def _kept(self, metric: str, *labels: str) -> tuple[str, ...]:
         seen = self._seen.setdefault(metric, set())
