@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 
 from appliance.ledger.seal import sealed_files
 from appliance.observe.audit import entries
-from appliance.operations.media_exchange import exchange
+from appliance.operations.media_exchange import exchange, require_allowed
 from appliance.operations.media_export import export_medium
 from appliance.operations.media_import import Agree, Desk
 from appliance.operations.usage import seal_due
@@ -23,6 +24,7 @@ from licensing.document import format_time
 from licensing.site_request import open_site_request
 from media import rename
 from media.beneath import Beneath
+from media.errors import UnsafeMount
 from media.medium import medium_at
 from tests.appliance.papers import DEMO_MODELS, NOW, SITE, config_bytes, licence_bytes, receipt_bytes
 from tests.appliance.sites import any_secret, licensed_site, make_site
@@ -231,3 +233,16 @@ def test_the_trail_cannot_be_edited_by_accident(tmp_path: Path) -> None:
         for statement in ("UPDATE audit SET who = 'nobody'", "DELETE FROM audit"):
             with pytest.raises(Exception, match="only added to"):
                 site.database.execute(statement)
+
+
+def test_a_policy_takes_nothing_from_a_medium_that_is_not_mounted_safely(tmp_path: Path) -> None:
+    text = DEMO_MODELS + "media: {require_safe_mount: true}\n"
+    with closing(licensed_site(tmp_path / "state", text)) as site:
+        unsafe = medium_at(stick(tmp_path))
+        with pytest.raises(UnsafeMount, match="not mounted ro,nosuid,nodev,noexec"):
+            require_allowed(site, unsafe, writing=False)
+        mount = replace(unsafe.mount, options=frozenset({"ro", "nosuid", "nodev", "noexec", "relatime"}))
+        assert require_allowed(site, replace(unsafe, mount=mount), writing=False) == []
+    with closing(licensed_site(tmp_path / "other")) as site:
+        (warning,) = require_allowed(site, unsafe, writing=False)
+        assert "is not mounted" in warning
