@@ -12,9 +12,12 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.appliance.gateway.dialects.calls import USAGE as CHAT_END
+from tests.appliance.gateway.dialects.calls import delta, tool
 from tests.appliance.gateway.test_event_stream import event, messages, responses
 from tests.appliance.gateway.upstreams import WHOLE, answer_body
 
+TOOL_INPUT = '{"city": "Köln"}'
 SOUND = b"RIFF" + bytes(range(256)) * 64
 USAGE = {"input_tokens": 17, "input_tokens_details": {"cached_tokens": 7}, "output_tokens": 5, "total_tokens": 22}
 CHAT_USAGE = {"prompt_tokens": 21, "completion_tokens": 4, "total_tokens": 25}
@@ -114,10 +117,24 @@ class _Handler(BaseHTTPRequestHandler):
             self._stream("audio/mpeg", SOUND, whole=kind != "dying")
         elif b"response_format" in body and b"\r\n\r\nsrt\r\n" in body:
             self._answer(200, "text/plain; charset=utf-8", b"1\n00:00 --> 00:01\nhello\n")
+        elif endpoint == "chat/completions" and b'"tools"' in body:
+            self._use_tool(stream=self._streams(endpoint, body))
         elif self._streams(endpoint, body):
             self._stream("text/event-stream", STREAMS[endpoint], whole=kind != "dying")
         else:
             self._answer(200, "application/json", json.dumps(JSON[endpoint]).encode())
+
+    def _use_tool(self, *, stream: bool) -> None:
+        function = {"name": "weather", "arguments": TOOL_INPUT}
+        call = {"index": 0, "id": "call_1", "type": "function", "function": function}
+        if stream:
+            pieces = [tool(0, "", "weather", "call_1"), *(tool(0, letter) for letter in TOOL_INPUT)]
+            told = b"".join(pieces) + delta("tool_calls") + CHAT_END + b"data: [DONE]\n\n"
+            self._stream("text/event-stream", told, whole=True)
+            return
+        choice = {"index": 0, "message": {"role": "assistant", "content": None, "tool_calls": [call]}}
+        body = {**JSON["chat/completions"], "choices": [{**choice, "finish_reason": "tool_calls"}]}
+        self._answer(200, "application/json", json.dumps(body).encode())
 
     @staticmethod
     def _streams(endpoint: str, body: bytes) -> bool:

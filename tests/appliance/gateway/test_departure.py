@@ -68,3 +68,41 @@ def test_a_fault_inside_stays_that_fault() -> None:
 
     with pytest.raises(KeyError):
         asyncio.run(failing())
+
+
+class Stuck:
+    """Something is on its way to the app, and is not taken."""
+
+    begun = 3
+    sent = 2
+
+
+def test_a_reader_that_takes_nothing_is_gone_after_its_time() -> None:
+    async def stalled() -> None:
+        async with Departure(leaving_after(None), Stuck(), stall_seconds=0.1):
+            await asyncio.sleep(60)
+
+    with pytest.raises(ClientGone):
+        asyncio.run(stalled())
+
+
+def test_a_reader_that_waits_for_the_model_is_not_stalled() -> None:
+    async def waiting() -> str:
+        sending = Stuck()
+        sending.sent = sending.begun
+        async with Departure(leaving_after(None), sending, stall_seconds=0.1):
+            await asyncio.sleep(PATIENCE_SECONDS + 0.5)
+        return "answered"
+
+    assert asyncio.run(waiting()) == "answered"
+
+
+def test_a_call_that_may_go_on_is_done_behind_a_departure_or_ended_after_its_grace() -> None:
+    async def going_on(work: float) -> str:
+        async with Departure(leaving_after(0.01), grace=lambda: 0.5):
+            await asyncio.sleep(work)
+        return "counted"
+
+    assert asyncio.run(going_on(PATIENCE_SECONDS + 0.2)) == "counted"
+    with pytest.raises(ClientGone):
+        asyncio.run(going_on(60))
