@@ -8,22 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.appliance.gateway.frames import usage
+from tests.appliance.gateway.frames import DONE, finish, frame, usage
 from tests.appliance.gateway.test_wire_departure import the_entry, wait_for
-from tests.appliance.gateway.upstreams import (
-    DONE,
-    END,
-    FIRST,
-    PACE,
-    SCRIPTS,
-    STREAM_HEAD,
-    Received,
-    Upstream,
-    chunk,
-    finish,
-    frame,
-    write,
-)
+from tests.appliance.gateway.upstreams import END, FIRST, PACE, SCRIPTS, STREAM_HEAD, Received, Upstream, chunk, write
 from tests.appliance.gateway.wire import Line
 from tests.appliance.gateways import Gateway, models_text
 
