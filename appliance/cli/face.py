@@ -26,6 +26,7 @@ from appliance.settings import Settings, load_settings
 from appliance.state.database import DatabaseFault
 from appliance.state.site import Site, open_site
 from licensing.errors import Refusal
+from licensing.shown import shown
 
 P = ParamSpec("P")
 
@@ -110,8 +111,10 @@ def show_refusal(refusal: Refusal, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"error": refusal.as_dict()}))
         return
-    click.echo(f"ao: {refusal} [{refusal.code}]", err=True)
-    click.echo(f"    {refusal.remedy}", err=True)
+    # What foreign text a sentence holds was made harmless where it was put in; this is for the place where it was not.
+    sentence = "\n".join(shown(line, 2000) for line in str(refusal).split("\n"))
+    click.echo(f"ao: {sentence} [{refusal.code}]", err=True)
+    click.echo(f"    {shown(refusal.remedy, 2000)}", err=True)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
