@@ -99,7 +99,11 @@ class Beneath:
                     for entry in entries:
                         found.append(entry.name)
                         if len(found) > ENTRY_LIMIT:
-                            raise TooLarge(f"The folder has more than {ENTRY_LIMIT} entries.", where=self.where(parts))
+                            raise TooLarge(
+                                f"The folder has more than {ENTRY_LIMIT} entries.",
+                                where=self.where(parts),
+                                remedy="Put what is needed on a medium of its own.",
+                            )
             except OSError as error:
                 raise _refusal(error, self.where(parts)) from error
         return found

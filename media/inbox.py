@@ -87,6 +87,12 @@ def look(root: Beneath, direction: Direction, site: str) -> Inbox:
     )
 
 
+def bare(refusal: Refusal) -> Refusal:
+    """The refusal without what led to it, to be kept: its tracebacks would keep every refused file in memory."""
+    refusal.__cause__ = refusal.__context__ = None
+    return refusal.with_traceback(None)
+
+
 def _spelled(root: Beneath, parts: Sequence[str]) -> tuple[str, ...] | None:
     """The folder as it is spelled on this medium, or None. Raises MediaError where a link or a file has its name."""
     spelled: tuple[str, ...] = ()

@@ -30,6 +30,9 @@ from licensing.shown import shown
 
 P = ParamSpec("P")
 
+LINE_LIMIT = 100_000
+"""A line for a terminal is never longer; ordinary ones are left whole."""
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -103,7 +106,8 @@ def show(result: Result, *, as_json: bool) -> None:
         click.echo(json.dumps(result.data, default=str))
     else:
         for line in result.lines:
-            click.echo(line)
+            for each in line.split("\n"):
+                click.echo(shown(each, LINE_LIMIT))
 
 
 def show_refusal(refusal: Refusal, *, as_json: bool) -> None:

@@ -26,7 +26,7 @@ from licensing.errors import Refusal
 from licensing.ratchet import Arrival
 from licensing.time_token import open_time_token
 from media.beneath import Beneath
-from media.inbox import Found, look
+from media.inbox import Found, bare, look
 from media.progress import Progress, untold
 
 Outcome = Literal["new", "same", "declined", "refused"]
@@ -107,7 +107,7 @@ def _take(desk: Desk, root: Beneath, found: Found, decide: Callable[[Step], Outc
     try:
         data = found.read(root)
     except Refusal as refusal:
-        return _refused(found.name, refusal, kind=found.kind)
+        return _refused(found.name, bare(refusal), kind=found.kind)
     size, file_digest = len(data), digest(data)
     serial: int | None = None
     try:
@@ -116,7 +116,9 @@ def _take(desk: Desk, root: Beneath, found: Found, decide: Callable[[Step], Outc
         outcome = decide(step)
     except Refusal as refusal:
         refusal.where = refusal.where or root.where(found.parts)
-        return Taken(found.kind, found.name, size, file_digest, "refused", str(refusal), refusal=refusal, serial=serial)
+        return Taken(
+            found.kind, found.name, size, file_digest, "refused", str(refusal), refusal=bare(refusal), serial=serial
+        )
     return Taken(found.kind, found.name, size, file_digest, outcome, step.title, step.lines, serial=serial)
 
 

@@ -15,7 +15,7 @@ from licensing.strict_json import load_object
 from licensing.trust import claimed_version
 from licensing.vendor.errors import SiteUnknown
 from media.beneath import Beneath
-from media.inbox import Found, is_site_id, look, sites_on
+from media.inbox import Found, bare, is_site_id, look, sites_on
 from media.layout import KINDS, Direction, KindName, kind_of
 from media.naming import naming
 from media.outbox import Outgoing, Put, put
@@ -92,7 +92,7 @@ def _kept(seen: Seen, data: bytes, folder: Path, found: Found) -> tuple[Seen, Pa
             folder.mkdir(parents=True, exist_ok=True)
         write_document(target, data, replace=found.kind == "site-request")
     except Refusal as refusal:
-        return Seen(seen.direction, seen.site, seen.kind, seen.name, seen.size, seen.digest, refusal), None
+        return Seen(seen.direction, seen.site, seen.kind, seen.name, seen.size, seen.digest, bare(refusal)), None
     return seen, target
 
 
@@ -100,7 +100,7 @@ def _read(root: Beneath, direction: Direction, site: str, found: Found) -> tuple
     try:
         data = found.read(root)
     except Refusal as refusal:
-        return Seen(direction, site, found.kind, found.name, 0, "", refusal), b""
+        return Seen(direction, site, found.kind, found.name, 0, "", bare(refusal)), b""
     return Seen(direction, site, found.kind, found.name, len(data), digest(data)), data
 
 

@@ -49,7 +49,8 @@ class Programs:
 
 
 def test_a_stick_is_unmounted_and_its_port_is_switched_off(tmp_path: Path) -> None:
-    host, unmounted = made_host(tmp_path), []
+    host = made_host(tmp_path)
+    unmounted: list[Path] = []
     said = eject(stick(tmp_path), host=host, mounts=list, run=Programs(), unmount=unmounted.append)
     assert said == [SAFE, OFF]
     assert unmounted == [tmp_path]
