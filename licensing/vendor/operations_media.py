@@ -15,7 +15,8 @@ from licensing.strict_json import load_object
 from licensing.trust import claimed_version
 from licensing.vendor.errors import SiteUnknown
 from media.beneath import Beneath
-from media.inbox import Found, bare, is_site_id, look, sites_on
+from media.errors import MediaError
+from media.inbox import Found, Inbox, bare, is_site_id, look, sites_on
 from media.layout import KINDS, Direction, KindName, kind_of
 from media.naming import naming
 from media.outbox import Outgoing, Put, put
@@ -60,7 +61,7 @@ def inspect(medium: Path, *, progress: Progress = untold) -> list[Seen]:
     with Beneath.open(medium) as root:
         for direction in directions:
             for site in sites_on(root, direction):
-                inbox = look(root, direction, site)
+                inbox = _inbox(root, direction, site)
                 seen += [_refused(direction, site, each) for each in inbox.refused]
                 for number, found in enumerate(inbox.found):
                     progress(number, len(inbox.found), found.name)
@@ -76,13 +77,21 @@ def import_from_sites(medium: Path, into: Path, *, progress: Progress = untold) 
     taken: list[tuple[Seen, Path | None]] = []
     with Beneath.open(medium) as root:
         for site in sites_on(root, "to-vendor"):
-            inbox = look(root, "to-vendor", site)
+            inbox = _inbox(root, "to-vendor", site)
             taken += [(_refused("to-vendor", site, each), None) for each in inbox.refused]
             for number, found in enumerate(inbox.found):
                 progress(number, len(inbox.found), found.name)
                 seen, data = _read(root, "to-vendor", site, found)
                 taken.append((seen, None) if seen.refusal else _kept(seen, data, into / site, found))
     return taken
+
+
+def _inbox(root: Beneath, direction: Direction, site: str) -> Inbox:
+    """What one site's folder is refused for does not stop the next."""
+    try:
+        return look(root, direction, site)
+    except MediaError as refusal:
+        return Inbox(refused=(bare(refusal),))
 
 
 def _kept(seen: Seen, data: bytes, folder: Path, found: Found) -> tuple[Seen, Path | None]:
