@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import os
 import secrets
 from collections.abc import AsyncIterator
@@ -28,6 +27,7 @@ from appliance.gateway.upstream import open_client
 from appliance.gateway.worker import Worker
 from appliance.host_process import boot_id, die_with_parent, keep_memory_to_oneself
 from appliance.ledger.journal import Journal
+from appliance.observe.log_lines import log_to_standard_error
 from appliance.observe.worker_counts import WorkerCounts
 from appliance.settings import SETTINGS_VARIABLE, Settings
 from appliance.state.site import open_site
@@ -40,7 +40,7 @@ def build_app() -> ASGIApp:
     """The ASGI app of this worker process."""
     die_with_parent()
     keep_memory_to_oneself()
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    log_to_standard_error()
     settings = Settings.model_validate_json(os.environ[SETTINGS_VARIABLE])
     holder: list[Worker] = []
 
@@ -86,4 +86,5 @@ def open_worker(settings: Settings) -> Worker:
         counts=WorkerCounts(),
         tag=tag,
         clock=lambda: datetime.now(UTC),
+        stream_limit=settings.streams_per_worker,
     )

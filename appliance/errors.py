@@ -22,6 +22,7 @@ model call is in gateway/errors.py.)
         ├── FeatureUnbuilt       66  a feature that the licence has and this release does not do
         ├── SealRefused          67  a sealed key that does not open at this site and place
         ├── RollbackRefused      68  a config that cannot be gone back to
+        ├── ProviderUnknown      69  no row of that name in the catalogue
         ├── KeyUnknown           70  no API key of that id
         ├── KeyRefused           71  a key that cannot be made as asked
         ├── NothingToExport      80  no sealed usage matches
@@ -179,6 +180,12 @@ class RollbackRefused(ApplianceError):
     exit_code = 68
     http_status = 409
     default_remedy = "See ao config history for what can be gone back to, or import a newer config."
+
+
+class ProviderUnknown(ApplianceError):
+    code = "provider_unknown"
+    exit_code = 69
+    default_remedy = "List the catalogue: ao providers list."
 
 
 class KeyUnknown(ApplianceError):

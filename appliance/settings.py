@@ -26,8 +26,8 @@ DEFAULT_FILE = Path("/etc/ao/settings.toml")
 
 class Settings(BaseModel):
     """`secrets_dir` holds one file per `${NAME}` (systemd's credentials folder works); `workers` are processes;
-    `metrics_from` are the networks whose hosts may read /metrics; no call is let in while less than `keep_free_mib`
-    is free where the state lies."""
+    each has at most `streams_per_worker` streams under way; `metrics_from` are the networks whose hosts may read
+    /metrics; no call is let in while less than `keep_free_mib` is free where the state lies."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -36,6 +36,7 @@ class Settings(BaseModel):
     port: int = Field(default=8080, ge=1, le=65535)
     workers: int = Field(default=1, ge=1, le=256)
     secrets_dir: Path | None = None
+    streams_per_worker: int = Field(default=1000, ge=1, le=100_000)
     metrics_from: tuple[IPvAnyNetwork, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
     keep_free_mib: int = Field(default=KEEP_FREE_BYTES // 2**20, ge=1, le=1_048_576)
 

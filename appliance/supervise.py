@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import FrameType
 
 from appliance.config.secrets import host_secrets
@@ -31,7 +32,7 @@ from appliance.ledger.store import prune, take_in
 from appliance.observe.books import Books, Seen
 from appliance.observe.exposition import Exposition
 from appliance.observe.tally import Tally
-from appliance.observe.worker_counts import FOLDER, VARIABLE, empty_folder
+from appliance.observe.worker_counts import VARIABLE, empty_folder
 from appliance.operations.usage import CLOCK_LEAD, STEADY_LEAD, drop_old, seal_due
 from appliance.settings import SETTINGS_VARIABLE, Settings
 from appliance.state.database import DatabaseFault, is_damage, transaction
@@ -82,8 +83,8 @@ def serve(settings: Settings, *, on_ready: Callable[[Site, Standing], None]) -> 
     site = open_site(settings.state_dir)
     lock = ServingLock(settings.state_dir)
     stop = _Stop()
-    empty_folder(settings.state_dir / FOLDER)
-    gateway = _load_gateway(settings)
+    metrics = empty_folder(settings.state_dir)
+    gateway = _load_gateway(settings, metrics)
     try:
         standing = check_may_serve(site, settings)
         _check_port(settings)
@@ -95,7 +96,7 @@ def serve(settings: Settings, *, on_ready: Callable[[Site, Standing], None]) -> 
             _wait_until_ready(gateway, settings, stop)
             if not stop.asked:
                 on_ready(site, standing)
-            with _showing(site, standing) as shown:
+            with _showing(site, standing, metrics) as shown:
                 _keep_books(site, gateway, standing, stop, *shown)
         finally:
             _stop_gateway(gateway)
@@ -124,12 +125,12 @@ def _tolerance(site: Site) -> timedelta:
 
 
 @contextmanager
-def _showing(site: Site, standing: Standing) -> Iterator[tuple[Tally, Books]]:
+def _showing(site: Site, standing: Standing, metrics: Path) -> Iterator[tuple[Tally, Books]]:
     """What /metrics tells, for as long as the books are kept."""
     tally = Tally()
     seen = Seen(site.id, standing, site.time_floor(), reported_until(site), time.monotonic())
     books = Books(seen, clock=_now, monotonic=time.monotonic)
-    exposition = Exposition(site.folder, site.folder / FOLDER, tally, books)
+    exposition = Exposition(site.folder, metrics, tally, books)
     try:
         yield tally, books
     finally:
@@ -190,12 +191,12 @@ def _judge(site: Site, before: Standing) -> Standing:
     return standing
 
 
-def _load_gateway(settings: Settings) -> subprocess.Popen[bytes]:
+def _load_gateway(settings: Settings, metrics: Path) -> subprocess.Popen[bytes]:
     """Starts the gateway's main process: it loads its modules while this one checks, and waits for `_let_serve`."""
     environment = {
         **os.environ,
         SETTINGS_VARIABLE: settings.model_dump_json(),
-        VARIABLE: os.fspath(settings.state_dir / FOLDER),
+        VARIABLE: os.fspath(metrics),
     }
     # A session of its own: Ctrl-C in a terminal reaches this process alone, which then stops the others in order.
     return subprocess.Popen(

@@ -66,7 +66,7 @@ def require_long_enough(secret: Passphrase) -> None:
     length = len(secret.reveal().decode("utf-8", "replace"))
     if length < SHORTEST_NEW:
         raise PassphraseRefused(
-            f"The passphrase of a new key must have at least {SHORTEST_NEW} characters; this one has {length}.",
+            f"A new passphrase must have at least {SHORTEST_NEW} characters; this one has {length}.",
             remedy="Choose a longer one, for example four words; nothing was made.",
         )
 

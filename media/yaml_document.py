@@ -58,10 +58,11 @@ class Document:
         """
         known = next(path[:end] for end in range(len(path), -1, -1) if path[:end] in self.positions)
         line = f"line {self.positions[known].line}"
-        return f"{line}, {_dotted(path)}" if path else line
+        return f"{line}, {dotted(path)}" if path else line
 
 
-def _dotted(path: NodePath) -> str:
+def dotted(path: NodePath) -> str:
+    """ "models[1].provider.name": keys and numbers as a person writes them."""
     words = ""
     for step in path:
         if isinstance(step, int):

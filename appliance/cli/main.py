@@ -14,6 +14,7 @@ from appliance.cli import (
     media,
     metrics,
     officer,
+    providers,
     quickstart,
     receipt,
     serve,
@@ -57,4 +58,5 @@ media.add_to(main)
 trust.add_to(main)
 officer.add_to(main)
 verify.add_to(main)
+providers.add_to(main)
 quickstart.add_to(main)

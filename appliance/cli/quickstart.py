@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import shlex
 import shutil
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 import click
 
 from appliance.cli.face import Face, Result, command
+from appliance.observe.log_lines import log_to_standard_error
 from appliance.operations.quickstart import CHAT_ALIAS, OTHER_ALIAS, Folders, quickstart, vendor_command
 from appliance.state.site import Site
 from licensing.standing import Standing
@@ -53,7 +53,7 @@ def add_to(main: click.Group) -> None:
         settings = face.settings.model_copy(
             update={"state_dir": made.folders.state, "host": host, "port": port, "workers": workers}
         )
-        logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+        log_to_standard_error()
         base_url = f"http://{host}:{port}/v1"
 
         facts = {"base_url": base_url, "key": made.key, "model": CHAT_ALIAS, "dir": str(made.folders.top)}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import logging
 
 import click
 
 from appliance.cli.face import Face, Result, command
+from appliance.observe.log_lines import log_to_standard_error
 from appliance.state.site import Site
 from licensing.standing import Standing
 
@@ -23,7 +23,7 @@ def add_to(main: click.Group) -> None:
 
         given = {"host": host, "port": port, "workers": workers}
         settings = face.settings.model_copy(update={name: value for name, value in given.items() if value is not None})
-        logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+        log_to_standard_error()
         base_url = f"http://{settings.host}:{settings.port}/v1"
 
         def ready(_: Site, standing: Standing) -> None:

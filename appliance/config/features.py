@@ -6,11 +6,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from appliance.config.model import Config
+from appliance.config.model import Config, Deployment
 from licensing.edition import FEATURES, FeatureName
 
-FEATURE_OF_PROVIDER: Mapping[str, FeatureName] = MappingProxyType({"demo": "demo", "openai-compatible": "self_hosting"})
-"""A provider that is not named here is somebody's account: your own keys."""
+
+def feature_of(deployment: Deployment) -> FeatureName:
+    """What a licence must cover for this deployment: a private server, or an account with somebody."""
+    if deployment.row is not None:
+        return "self_hosting" if deployment.row.private else "byok"
+    return "demo" if deployment.provider == "demo" else "self_hosting"
 
 
 RESERVED: Mapping[str, FeatureName] = MappingProxyType(
@@ -41,6 +45,6 @@ class Asked:
 def asked_features(config: Config) -> Iterator[Asked]:
     """In the order of the file."""
     for number, each in enumerate(config.deployments):
-        yield Asked(FEATURE_OF_PROVIDER.get(each.provider, "byok"), ("models", number, "provider", "name"))
+        yield Asked(feature_of(each), ("models", number, "provider", "name"))
     for name in config.reserved:
         yield Asked(RESERVED[name], (name,))

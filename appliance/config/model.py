@@ -7,23 +7,30 @@ refusal names the key and the line. Which providers exist is an argument, so tha
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from appliance.config.handling_part import Handling, RollbackPart, SecretsPart, handling
 from appliance.config.media_part import MediaPart, MediaPolicy, media_policy
+from appliance.config.provider_rows import ProviderRowPart, read_rows
+from appliance.config.sealed import ANY_PREFIX, PREFIX, is_sealed
 from appliance.config.usage_part import UsagePart, UsagePolicy
 from appliance.errors import ConfigRefused
+from appliance.providers.row import PARAMETER_VALUE, Auth, ProviderRow, address_of
 from licensing.config_header import HEADER_MEMBERS, ConfigHeader
 from media.strict_yaml import Document
 
 Alias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}$")]
 Tag = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+OnDeparture = Literal["cancel", "drain"]
+"""What becomes of a call whose app has left: it ends at once, or goes on to its true count for `drain_seconds`."""
+
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 _SECRET_NAME = re.compile(r"\$\{([A-Z][A-Z0-9_]{0,63})\}")
@@ -36,15 +43,18 @@ class _Part(BaseModel):
 class ProviderPart(_Part):
     name: str
     model: str | None = Field(default=None, min_length=1, max_length=256)
-    api_key: str | None = Field(default=None, min_length=1, max_length=4096)
+    api_key: str | None = Field(default=None, min_length=1, max_length=8192)
     api_base: str | None = Field(default=None, pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$", max_length=1024)
-    region: str | None = None
+    region: str | None = Field(default=None, min_length=1, max_length=128)
+    parameters: dict[str, str] = Field(default_factory=dict, max_length=16)
 
 
 class ModelPart(_Part):
     alias: Alias
     provider: ProviderPart
     tags: list[Tag] = Field(default_factory=list, max_length=32)
+    on_departure: OnDeparture = "cancel"
+    drain_seconds: Seconds = 120.0
 
 
 class ConfigPart(_Part):
@@ -53,11 +63,15 @@ class ConfigPart(_Part):
     secrets: SecretsPart = SecretsPart()
     rollback: RollbackPart = RollbackPart()
     usage: UsagePart = Field(default_factory=UsagePart)
+    providers: list[ProviderRowPart] = Field(default_factory=list, max_length=200)
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """One place where an alias can be answered. `api_key` is still `${NAME}`: secrets are looked up at activation."""
+    """One place where an alias can be answered. `api_key` is still `${NAME}`: secrets are looked up at activation.
+
+    `row` is that of its provider, None for the built-in ones; `parameters` has a value for each that the row names.
+    """
 
     id: str
     alias: str
@@ -66,6 +80,18 @@ class Deployment:
     api_base: str | None
     api_key: str | None = field(repr=False)
     tags: tuple[str, ...]
+    row: ProviderRow | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    on_departure: OnDeparture = "cancel"
+    drain_seconds: float = 120.0
+
+    @property
+    def auth(self) -> Auth:
+        return self.row.auth if self.row else "bearer"
+
+    def parameter(self, name: str) -> str:
+        """Raises KeyError for one that the row does not name; reading the config has seen to all that it does."""
+        return self.parameters[name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,34 +115,31 @@ class Config:
 
 @dataclass(frozen=True, slots=True)
 class ProviderNeeds:
-    """What a provider asks of a config entry."""
+    """What a provider asks of a config entry. One with a `row` has an address already, which may be overridden."""
 
     name: str
     needs_api_base: bool
     takes_api_key: bool
+    row: ProviderRow | None = None
+
+    @classmethod
+    def of_row(cls, row: ProviderRow) -> ProviderNeeds:
+        return cls(row.id, needs_api_base=False, takes_api_key=row.auth != "none", row=row)
 
 
 def read_config(
     document: Document,
     header: ConfigHeader,
-    providers: Collection[ProviderNeeds],
+    providers: Mapping[str, ProviderNeeds],
     reserved: Collection[str] = (),
 ) -> Config:
     """The config in an already verified document. Raises ConfigRefused with line and key."""
-    written = document.value if isinstance(document.value, dict) else {}
-    asked = tuple(name for name in written if name in reserved)
-    members = {name: value for name, value in written.items() if name not in HEADER_MEMBERS and name not in asked}
-    try:
-        part = ConfigPart.model_validate(members)
-    except ValidationError as exc:
-        raise _refused(document, exc) from exc
-    known = {each.name: each for each in providers}
-    deployments = tuple(_deployment(document, number, entry, known) for number, entry in enumerate(part.models))
+    part, asked = _part_of(document, reserved)
     return Config(
         header.serial,
         header.site,
         header.issued_at,
-        deployments,
+        _deployments(document, part, providers),
         media_policy(part.media),
         handling(part.secrets, part.rollback),
         asked,
@@ -124,28 +147,60 @@ def read_config(
     )
 
 
-def _deployment(document: Document, number: int, entry: ModelPart, known: dict[str, ProviderNeeds]) -> Deployment:
+def read_deployments(
+    document: Document, providers: Mapping[str, ProviderNeeds], reserved: Collection[str] = ()
+) -> tuple[Deployment, ...]:
+    """The deployments of a text that nobody has signed yet, in its order. Raises ConfigRefused with line and key."""
+    part, _ = _part_of(document, reserved)
+    return _deployments(document, part, providers)
+
+
+def _part_of(document: Document, reserved: Collection[str]) -> tuple[ConfigPart, tuple[str, ...]]:
+    written = document.value if isinstance(document.value, dict) else {}
+    asked = tuple(name for name in written if name in reserved)
+    members = {name: value for name, value in written.items() if name not in HEADER_MEMBERS and name not in asked}
+    try:
+        return ConfigPart.model_validate(members), asked
+    except ValidationError as exc:
+        raise _refused(document, exc) from exc
+
+
+def _deployments(
+    document: Document, part: ConfigPart, providers: Mapping[str, ProviderNeeds]
+) -> tuple[Deployment, ...]:
+    own = read_rows(document, part.providers, providers)
+    known = {**providers, **{id_: ProviderNeeds.of_row(row) for id_, row in own.items()}}
+    return tuple(_deployment(document, number, entry, known) for number, entry in enumerate(part.models))
+
+
+def _deployment(document: Document, number: int, entry: ModelPart, known: Mapping[str, ProviderNeeds]) -> Deployment:
     place: tuple[str | int, ...] = ("models", number, "provider")
     provider = entry.provider
     needs = known.get(provider.name)
     if needs is None:
         raise ConfigRefused(
-            f"There is no provider {provider.name[:64]!r}; those that exist are: {', '.join(sorted(known))}.",
+            f"There is no provider {provider.name[:64]!r}; those that exist are: {_some(known)}.",
             where=document.where((*place, "name")),
+            remedy="List them all with: ao providers list. Or define it under `providers:` in the config.",
         )
     if needs.needs_api_base and provider.api_base is None:
         raise ConfigRefused(f"Provider {needs.name!r} needs an api_base.", where=document.where(place))
-    if not needs.needs_api_base and provider.api_base is not None:
+    if not needs.needs_api_base and needs.row is None and provider.api_base is not None:
         raise ConfigRefused(f"Provider {needs.name!r} takes no api_base.", where=document.where((*place, "api_base")))
-    if provider.api_base is not None and not _can_be_called(provider.api_base):
-        raise ConfigRefused(
-            f"The address {provider.api_base[:80]!r} cannot be called: its host or port is none.",
-            where=document.where((*place, "api_base")),
-        )
     if not needs.takes_api_key and provider.api_key is not None:
         raise ConfigRefused(f"Provider {needs.name!r} takes no api_key.", where=document.where((*place, "api_key")))
-    if provider.region is not None:
-        raise ConfigRefused(f"Provider {needs.name!r} takes no region.", where=document.where((*place, "region")))
+    parameters = _parameters(document, place, provider, needs)
+    address = _address(provider, needs, parameters)
+    if address is not None and not _can_be_called(address):
+        raise ConfigRefused(
+            f"The address {address[:80]!r} cannot be called: its host or port is none.",
+            where=document.where((*place, "api_base")),
+        )
+    if provider.api_key is not None and provider.api_key.startswith(ANY_PREFIX) and not is_sealed(provider.api_key):
+        raise ConfigRefused(
+            f"This key was sealed in a way that this release does not know; it knows {PREFIX}….",
+            where=document.where((*place, "api_key")),
+        )
     if provider.api_key is not None and "$" in provider.api_key and not _SECRET_NAME.fullmatch(provider.api_key):
         raise ConfigRefused(
             "An api_key is either the key itself or exactly ${NAME}, with NAME in capitals, digits and underscores.",
@@ -156,10 +211,60 @@ def _deployment(document: Document, number: int, entry: ModelPart, known: dict[s
         alias=entry.alias,
         provider=provider.name,
         model=provider.model or entry.alias,
-        api_base=provider.api_base.rstrip("/") if provider.api_base else None,
+        api_base=address,
         api_key=provider.api_key,
         tags=tuple(entry.tags),
+        row=needs.row,
+        parameters=MappingProxyType(parameters),
+        on_departure=entry.on_departure,
+        drain_seconds=entry.drain_seconds,
     )
+
+
+def _parameters(
+    document: Document, place: tuple[str | int, ...], provider: ProviderPart, needs: ProviderNeeds
+) -> dict[str, str]:
+    """A value for each parameter that the provider's row names. `region` is one that may stand beside the others."""
+    row = needs.row
+    given = provider.parameters | ({"region": provider.region} if provider.region is not None else {})
+    for name, value in given.items():
+        where = document.where((*place, "parameters", name) if name in provider.parameters else (*place, name))
+        if row is None or name not in row.parameters:
+            raise ConfigRefused(f"Provider {needs.name!r} takes no {name[:64]}.", where=where)
+        if not PARAMETER_VALUE.fullmatch(value):
+            raise ConfigRefused(
+                f"The value of {name} may have letters, digits, dots, hyphens and underscores only.", where=where
+            )
+    if row is None:
+        return {}
+    values = {**row.defaults, **given}
+    for name in row.parameters:
+        # An address of one's own leaves nothing to fill in; what the wire itself asks for stands in no address.
+        if name not in values and (provider.api_base is None or "{" + name + "}" not in row.api_base or _signs(row)):
+            raise ConfigRefused(
+                f"Provider {needs.name!r} needs a value for {name}, under `parameters`.", where=document.where(place)
+            )
+    if row.wire == "anthropic" and not values["max_tokens"].isdecimal():
+        raise ConfigRefused("The value of max_tokens is no number.", where=document.where(place))
+    return values
+
+
+def _signs(row: ProviderRow) -> bool:
+    """Whether the region is part of what is signed."""
+    return row.auth == "aws"
+
+
+def _address(provider: ProviderPart, needs: ProviderNeeds, parameters: Mapping[str, str]) -> str | None:
+    if provider.api_base is not None:
+        return provider.api_base.rstrip("/")
+    return address_of(needs.row.api_base, parameters) if needs.row else None
+
+
+def _some(known: Mapping[str, ProviderNeeds]) -> str:
+    """The providers that are no row of the catalogue, and how many more there are."""
+    named = sorted(name for name, each in known.items() if each.row is None or each.row.confirmed == "config")
+    more = len(known) - len(named)
+    return ", ".join(named) + (f", and {more} of the catalogue" if more else "")
 
 
 def _can_be_called(address: str) -> bool:

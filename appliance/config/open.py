@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from appliance.config.features import RESERVED, Asked, asked_features
 from appliance.config.model import Config, read_config
 from appliance.errors import ConfigRefused, FeatureUnbuilt
-from appliance.providers.registry import PROVIDERS
+from appliance.providers.registry import known_needs
 from licensing.config_header import ConfigHeader, header_of
 from licensing.document import Verified
 from licensing.edition import FEATURES, who_has
@@ -51,7 +51,7 @@ def open_config(
         raise WrongAudience(
             f"The config is for site {header.site!r}; this is site {site!r}.", where=document.where(("site",))
         )
-    config = read_config(document, header, [each.needs for each in PROVIDERS.values()], RESERVED)
+    config = read_config(document, header, known_needs(), RESERVED)
     return OpenedConfig(Verified(config, body.digest, body.signers, role, epoch), document, body.body.decode("utf-8"))
 
 

@@ -11,6 +11,7 @@ from appliance.config.sealed import is_clear, is_sealed
 from appliance.config.settings_diff import SettingChange, extras_of, settings_changed
 from appliance.config.usage_part import UsagePolicy
 from appliance.config.usage_part import changes as usage_changes
+from licensing.shown import shown
 from media.yaml_document import Value
 
 
@@ -96,7 +97,21 @@ def describe(deployment: Deployment) -> str:
     else:
         key = f" with key {deployment.api_key}" if deployment.api_key.startswith("${") else " with a key in the config"
     tags = f" [{', '.join(deployment.tags)}]" if deployment.tags else ""
-    return f"{deployment.provider} {deployment.model}{place}{key}{tags}"
+    return f"{deployment.provider} {shown(deployment.model, 256)}{shown(place, 1100)}{key}{tags}{_row(deployment)}"
+
+
+def _row(deployment: Deployment) -> str:
+    """What its row adds that no address shows: the wire's parameters, and how a row of the config's own works."""
+    row = deployment.row
+    if row is None:
+        return ""
+    own = deployment.parameters.items()
+    told = [f"{name}={value}" for name, value in own if "{" + name + "}" not in row.api_base]
+    if row.confirmed == "config":
+        ends = "any" if row.endpoints is None else "+".join(row.endpoints)
+        told += [f"wire={row.wire}", f"auth={row.auth}", f"endpoints={ends}"]
+        told += [f"quirk={each}" for each in row.quirks]
+    return f" ({', '.join(told)})" if told else ""
 
 
 def _keys(deployments: Iterable[Deployment]) -> dict[str, tuple[str | None, ...]]:

@@ -18,6 +18,12 @@ from nacl.exceptions import CryptoError
 from nacl.public import PublicKey, SealedBox
 
 PREFIX: Final = "sealed:v1:"
+ANY_PREFIX: Final = "sealed:"
+"""What begins so and goes on otherwise is no key: it was sealed by a newer release, or spoilt."""
+
+MAX_KEY: Final = 2048
+"""Characters of a key that can be sealed."""
+
 _HEAD: Final = "ao-sealed-key-1"
 
 Unseal = Callable[[bytes], bytes]
@@ -35,7 +41,11 @@ class Place:
 
     @property
     def head(self) -> bytes:
-        return "\n".join((_HEAD, self.site, self.alias, self.provider, self.api_base or "", "")).encode()
+        """A line each. Raises ValueError for a part that holds a line break, which could be read as two."""
+        parts = (_HEAD, self.site, self.alias, self.provider, self.api_base or "")
+        if any("\n" in part for part in parts):
+            raise ValueError("a part of the place has a line break")
+        return "".join(f"{part}\n" for part in parts).encode()
 
 
 class DoesNotOpen(Exception):
@@ -49,6 +59,11 @@ def is_sealed(api_key: str) -> bool:
 def is_clear(api_key: str | None) -> bool:
     """Whether the text is a key itself: neither sealed nor a name to be looked up."""
     return api_key is not None and not is_sealed(api_key) and not api_key.startswith("${")
+
+
+def can_be_sent(api_key: str) -> bool:
+    """Whether a header can carry it."""
+    return api_key.isascii() and api_key.isprintable() and bool(api_key)
 
 
 def seal(api_key: str, place: Place, sealing_key: bytes) -> str:

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+import msgspec
+
 from appliance.config.model import Deployment, secret_name
-from appliance.config.sealed import DoesNotOpen, Place, Unseal, is_sealed, unseal
+from appliance.config.sealed import DoesNotOpen, Place, Unseal, can_be_sent, is_sealed, unseal
 from appliance.errors import SealRefused, SecretMissing
 from media.errors import MediaError, NotFound
 from media.reader import read_document
@@ -53,8 +55,8 @@ def resolve_keys(
     keys: dict[str, str] = {}
     for each in deployments:
         if each.api_key is not None:
-            value = _value(each, each.api_key, look_up, site, open_box)
-            if not value.isascii() or not value.isprintable() or not value:
+            value = _on_one_line(_value(each, each.api_key, look_up, site, open_box))
+            if not can_be_sent(value):
                 name = secret_name(each.api_key)
                 what = (
                     f"The value of ${{{name}}}" if name else "The sealed key" if is_sealed(each.api_key) else "The key"
@@ -62,6 +64,16 @@ def resolve_keys(
                 raise SecretMissing(f"{what} is empty or has characters that no key has.", where=each.id)
             keys[each.id] = value
     return keys
+
+
+def _on_one_line(value: str) -> str:
+    """A credential that is a JSON file (a service account) without its line ends; anything else as it is."""
+    if not value.startswith("{"):
+        return value
+    try:
+        return msgspec.json.format(value, indent=-1)
+    except msgspec.DecodeError:
+        return value
 
 
 def _value(each: Deployment, api_key: str, look_up: SecretLookup, site: str, open_box: Unseal) -> str:

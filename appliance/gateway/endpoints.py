@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import unquote
 
 import msgspec
@@ -16,17 +16,34 @@ from litestar.handlers import ASGIRouteHandler
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from appliance.gateway.admission import authenticate, rate_headers, routes_for, spend
-from appliance.gateway.errors import Fault, MethodNotAllowed, ModelNotFound, PathNotFound, error_body
+from appliance.gateway.dialects.models import anthropic_model_list, as_anthropic_model
+from appliance.gateway.errors import (
+    Fault,
+    MethodNotAllowed,
+    ModelNotFound,
+    PathNotFound,
+    TooManyStreams,
+    body_for,
+    error_body,
+    speaks_anthropic,
+)
 from appliance.gateway.exchange import BYTES_PER_TOKEN, Exchange
 from appliance.gateway.relay import Headers, relay
-from appliance.gateway.request import ClientGone, parse_call, read_body
+from appliance.gateway.request import ClientGone, parse_call, read_body, refuse_encoded
+from appliance.gateway.upload import Upload, boundary_in
 from appliance.gateway.worker import Worker
+from appliance.providers.call import Call
+from appliance.providers.openai import ENDPOINTS
 from licensing.document import format_time
 from licensing.errors import Refusal
 
 log = logging.getLogger("ao.gateway")
 
-CALLS = frozenset({"chat/completions", "embeddings"})
+CALLS = frozenset({*ENDPOINTS, "messages", "messages/count_tokens"})
+FORMS = frozenset({"audio/transcriptions", "audio/translations", "images/edits"})
+"""Endpoints whose calls come as multipart/form-data."""
+FORM_OR_JSON = "images/edits"
+
 _JSON = (b"content-type", b"application/json")
 
 
@@ -89,17 +106,26 @@ async def _answer(worker: Worker, scope: HTTPScope, receive: Receive, send: Send
         refusal = Fault("The gateway failed on this request.")
     worker.counts.refused(refusal.code, refusal.http_status)
     extra: Headers = getattr(refusal, "headers", ())
-    await _send(send, refusal.http_status, error_body(refusal), (_JSON, *extra, (b"x-request-id", request_id.encode())))
+    endpoint = _endpoint(scope)
+    body = body_for(endpoint, refusal, request_id)
+    await _send(send, refusal.http_status, body, (_JSON, *extra, *_ids(endpoint, request_id)))
+
+
+def _endpoint(scope: HTTPScope) -> str:
+    """The path below /v1."""
+    return scope["path"].removeprefix("/v1").strip("/")
 
 
 async def _v1(worker: Worker, scope: HTTPScope, receive: Receive, send: Send, request_id: str) -> None:
-    endpoint = scope["path"].removeprefix("/v1").strip("/")
+    endpoint = _endpoint(scope)
     if endpoint in CALLS:
         _require(scope, "POST")
         await _exchange(worker, endpoint, scope, receive, send, request_id)
     elif endpoint == "models" or endpoint.startswith("models/"):
         _require(scope, "GET", "HEAD")
         await _models(worker, endpoint.removeprefix("models").removeprefix("/"), scope, send, request_id)
+    elif endpoint.startswith("responses/"):
+        raise PathNotFound("Responses are not kept here: there is none to be fetched, cancelled or deleted.")
     else:
         raise PathNotFound(f"There is no /v1/{endpoint[:100]} here.")
 
@@ -109,11 +135,25 @@ async def _exchange(
 ) -> None:
     snapshot = await worker.snapshot()
     now = worker.now()
-    key = authenticate(snapshot, dict(scope["headers"]), now)
+    sent = dict(scope["headers"])
+    key = authenticate(snapshot, sent, now)
+    if b"content-encoding" in sent:
+        refuse_encoded(sent)
     started = worker.monotonic()
-    body = await read_body(receive)
-    call = parse_call(endpoint, body, scope["query_string"].decode("latin-1"))
+    query = scope["query_string"].decode("latin-1")
+    if endpoint in FORMS and not _is_json(endpoint, sent):
+        form = Upload(receive, boundary_in(sent.get(b"content-type", b"")), worker.state_folder)
+        call = Call(endpoint, await form.find_model(), {}, False, False, query=query, at=now.timestamp(), form=form)
+        receive, length = form.after, 0
+    else:
+        body = await read_body(receive, worker.bodies)
+        call, length = parse_call(endpoint, body, query, now.timestamp(), _passed(endpoint, sent)), len(body)
     routes = routes_for(snapshot, call.model)
+    if call.stream and worker.streams >= worker.stream_limit:
+        raise TooManyStreams(
+            f"This gateway has its {worker.stream_limit} streams a worker under way; try again.",
+            headers=((b"retry-after", b"1"),),
+        )
     decision = spend(snapshot, worker.window, worker.window_time())
     exchange = Exchange(
         id=request_id,
@@ -122,25 +162,41 @@ async def _exchange(
         snapshot=snapshot,
         started_at=int(now.timestamp() * 1000),
         started=started,
-        estimated_prompt_tokens=len(body) // BYTES_PER_TOKEN,
+        estimated_prompt_tokens=length // BYTES_PER_TOKEN,
     )
     exchange.begin(worker.journal)
-    headers = ((b"x-request-id", request_id.encode()), *rate_headers(snapshot, decision))
+    headers = (*_ids(endpoint, request_id), *rate_headers(snapshot, decision))
     await relay(worker, exchange, routes, headers, receive, send)
+
+
+def _is_json(endpoint: str, sent: Mapping[bytes, bytes]) -> bool:
+    return endpoint == FORM_OR_JSON and sent.get(b"content-type", b"").startswith(b"application/json")
+
+
+def _passed(endpoint: str, sent: Mapping[bytes, bytes]) -> tuple[tuple[str, str], ...]:
+    """What of the app's headers an endpoint's own provider is told as well."""
+    betas = sent.get(b"anthropic-beta")
+    return (("anthropic-beta", betas.decode("latin-1")),) if betas and speaks_anthropic(endpoint) else ()
 
 
 async def _models(worker: Worker, alias: str, scope: HTTPScope, send: Send, request_id: str) -> None:
     snapshot = await worker.snapshot()
-    authenticate(snapshot, dict(scope["headers"]), worker.now())
+    sent = dict(scope["headers"])
+    authenticate(snapshot, sent, worker.now())
     if snapshot.refusal is not None:
         raise snapshot.refusal
+    models = snapshot.models
+    if b"anthropic-version" in sent:
+        models = {name: as_anthropic_model(body) for name, body in models.items()}
     if alias:
-        body = snapshot.models.get(unquote(alias))
+        body = models.get(unquote(alias))
         if body is None:
             raise ModelNotFound(f"There is no model {alias[:128]!r} here.", param="model")
+    elif b"anthropic-version" in sent:
+        body = anthropic_model_list(models)
     else:
-        body = b'{"object":"list","data":[' + b",".join(snapshot.models.values()) + b"]}"
-    await _send(send, 200, body, (_JSON, (b"x-request-id", request_id.encode())))
+        body = b'{"object":"list","data":[' + b",".join(models.values()) + b"]}"
+    await _send(send, 200, body, (_JSON, *_ids("models", request_id)))
 
 
 def no_such_path(worker: Worker) -> Response[bytes]:
@@ -154,12 +210,16 @@ def no_such_path(worker: Worker) -> Response[bytes]:
     )
 
 
-def _id(request_id: str) -> tuple[bytes, bytes]:
-    return (b"x-request-id", request_id.encode())
+def _ids(endpoint: str, request_id: str) -> Headers:
+    """The request's id, under the name that clients of this endpoint look for as well."""
+    told = request_id.encode()
+    if speaks_anthropic(endpoint):
+        return ((b"x-request-id", told), (b"request-id", told))
+    return ((b"x-request-id", told),)
 
 
 def _plain(worker: Worker) -> Headers:
-    return (_JSON, _id(worker.next_id()))
+    return (_JSON, *_ids("", worker.next_id()))
 
 
 def _require(scope: HTTPScope, *methods: str) -> None:

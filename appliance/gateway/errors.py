@@ -1,4 +1,5 @@
-"""What an app is told when its call cannot be answered: one table of codes, in OpenAI's error envelope.
+"""What an app is told when its call cannot be answered: one table of codes, in OpenAI's error envelope, or in
+Anthropic's where the app speaks to that API.
 
 `GatewayRefusal` belongs to the product's tree (licensing/errors.py), so logs and commands render it like any other.
 """
@@ -83,6 +84,26 @@ class BodyTooLarge(GatewayRefusal):
     kind = "invalid_request_error"
 
 
+class RequestTimeout(GatewayRefusal):
+    code = "request_timeout"
+    http_status = 408
+    kind = "invalid_request_error"
+
+
+class EncodingNotTaken(GatewayRefusal):
+    """A compressed body: how large it is would be known too late."""
+
+    code = "content_encoding_not_taken"
+    http_status = 415
+    kind = "invalid_request_error"
+    default_remedy = "Send the body as it is, without a content-encoding."
+
+
+class TooManyStreams(GatewayRefusal):
+    code = "too_many_streams"
+    http_status = 503
+
+
 class RateLimited(GatewayRefusal):
     code = "rate_limit_exceeded"
     http_status = 429
@@ -114,6 +135,13 @@ class UpstreamDown(GatewayRefusal):
     http_status = 502
 
 
+class BodySpent(GatewayRefusal):
+    """An upload has gone to a deployment that failed on it; it was never held, so no other can be given it."""
+
+    code = "upload_not_repeated"
+    http_status = 502
+
+
 class UpstreamTimeout(GatewayRefusal):
     code = "upstream_timeout"
     http_status = 504
@@ -141,6 +169,45 @@ def error_body(refusal: Refusal) -> bytes:
         "code": code,
     }
     return msgspec.json.encode({"error": error})
+
+
+_ANTHROPIC_KINDS: Mapping[int, str] = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+}
+
+
+def speaks_anthropic(endpoint: str) -> bool:
+    return endpoint == "messages" or endpoint.startswith("messages/")
+
+
+def body_for(endpoint: str, refusal: Refusal, request_id: str) -> bytes:
+    """The refusal in the envelope that clients of this endpoint read. Anthropic's has no place for a code and a
+    parameter; they stand beside its members."""
+    if not speaks_anthropic(endpoint):
+        return error_body(refusal)
+    told = msgspec.json.decode(error_body(refusal))["error"]
+    status = refusal.http_status
+    kind = _ANTHROPIC_KINDS.get(status, "invalid_request_error" if status < 500 else "api_error")
+    error = {"type": kind, "message": told["message"], "code": told["code"], "param": told["param"]}
+    return msgspec.json.encode({"type": "error", "error": error, "request_id": request_id})
+
+
+def error_event(endpoint: str, refusal: Refusal, request_id: str, number: int) -> bytes:
+    """The refusal as the last event of a stream that has begun; `number` is what a response's events are counted by."""
+    body = body_for(endpoint, refusal, request_id)
+    if endpoint == "responses":
+        told = msgspec.json.decode(body)["error"]
+        event = {name: told[name] for name in ("code", "message", "param")}
+        body = msgspec.json.encode({"type": "error", "sequence_number": number, **event})
+    return b"event: error\ndata: " + body + b"\n\n"
 
 
 def _sentence(refusal: Refusal) -> str:

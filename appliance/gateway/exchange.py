@@ -36,6 +36,8 @@ class Exchange:
     usage: Usage | None = None
     content_frames: int = 0
     reply_status: int = 0
+    gone: bool = False
+    """The app has left, and the deployment is let go on to its true count."""
     ended: bool = False
 
     def begin(self, journal: Journal) -> None:
@@ -92,6 +94,8 @@ class Exchange:
     def _counts(self, outcome: Outcome) -> tuple[int, int, int, int, int]:
         """Reported prompt, completion, cached; estimated prompt, completion. An explicit zero is a report, not a
         gap."""
+        if self.usage is not None and self.usage.partial:
+            return self.usage.prompt_tokens, 0, self.usage.cached_tokens, 0, self.content_frames
         if self.usage is not None:
             return self.usage.prompt_tokens, self.usage.completion_tokens, self.usage.cached_tokens, 0, 0
         if outcome is Outcome.COMPLETE or self.content_frames or outcome is Outcome.CLIENT_GONE:

@@ -5,13 +5,20 @@ Unknown members and query strings are none of the gateway's business and pass th
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
 from litestar.types import Receive
 
-from appliance.gateway.errors import BodyTooLarge, InvalidRequest
+from appliance.gateway.errors import BodyTooLarge, EncodingNotTaken, InvalidRequest, RequestTimeout
 from appliance.providers.call import Call
 
 BODY_LIMIT_BYTES = 32 * 1024 * 1024
+BODY_SECONDS = 30.0
+SLOWEST_BYTES_PER_SECOND = 16 * 1024
+"""A body is whole within BODY_SECONDS and as long again as it would take at this pace."""
 
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _text = msgspec.json.Decoder(str)
@@ -29,28 +36,83 @@ class ClientGone(Exception):
     """The app hung up before its request was whole."""
 
 
-async def read_body(receive: Receive) -> bytes:
-    """The whole body. Raises BodyTooLarge, ClientGone."""
-    message = await receive()
-    if message["type"] == "http.request" and not message.get("more_body", False):
-        body: bytes = message["body"]
-        if len(body) > BODY_LIMIT_BYTES:
-            raise _too_large()
-        return body
-    parts: list[bytes] = []
-    size = 0
-    while message["type"] == "http.request":
-        parts.append(message["body"])
-        size += len(parts[-1])
-        if size > BODY_LIMIT_BYTES:
-            raise _too_large()
-        if not message.get("more_body", False):
-            return b"".join(parts)
+class BodyWatch:
+    """Bodies that are being waited for. A timer for each would be a tenth of a call's cost; `look` is called now and
+    then instead."""
+
+    def __init__(self, seconds: float = BODY_SECONDS) -> None:
+        self.seconds = seconds
+        self._due: dict[asyncio.Task[Any], float] = {}
+        self._late: set[asyncio.Task[Any]] = set()
+
+    def begin(self) -> asyncio.Task[Any]:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a body is read in a task")
+        self._due[task] = task.get_loop().time() + self.seconds
+        return task
+
+    def extend(self, task: asyncio.Task[Any], received: int) -> None:
+        self._due[task] += received / SLOWEST_BYTES_PER_SECOND
+
+    def end(self, task: asyncio.Task[Any]) -> None:
+        del self._due[task]
+
+    def was_late(self, task: asyncio.Task[Any]) -> bool:
+        if task not in self._late:
+            return False
+        self._late.remove(task)
+        task.uncancel()
+        return True
+
+    def look(self, now: float) -> None:
+        """Ends the waiting for those that are late. `now` is the event loop's time."""
+        for task, due in self._due.items():
+            if due < now and task not in self._late:
+                self._late.add(task)
+                task.cancel()
+
+
+async def read_body(receive: Receive, watch: BodyWatch) -> bytes:
+    """The whole body. Raises BodyTooLarge, RequestTimeout, ClientGone."""
+    task = watch.begin()
+    try:
         message = await receive()
+        if message["type"] == "http.request" and not message.get("more_body", False):
+            body: bytes = message["body"]
+            if len(body) > BODY_LIMIT_BYTES:
+                raise _too_large()
+            return body
+        parts: list[bytes] = []
+        size = 0
+        while message["type"] == "http.request":
+            parts.append(message["body"])
+            size += len(parts[-1])
+            if size > BODY_LIMIT_BYTES:
+                raise _too_large()
+            if not message.get("more_body", False):
+                return b"".join(parts)
+            watch.extend(task, len(parts[-1]))
+            message = await receive()
+    except asyncio.CancelledError:
+        if watch.was_late(task):
+            raise RequestTimeout("The request body did not come in time.") from None
+        raise
+    finally:
+        watch.end(task)
     raise ClientGone
 
 
-def parse_call(endpoint: str, body: bytes, query: str = "") -> Call:
+def refuse_encoded(headers: Mapping[bytes, bytes]) -> None:
+    """Raises EncodingNotTaken for a compressed body."""
+    encoding = headers.get(b"content-encoding", b"identity").strip().lower()
+    if encoding not in (b"", b"identity"):
+        raise EncodingNotTaken("A request body with a content-encoding is not taken.")
+
+
+def parse_call(
+    endpoint: str, body: bytes, query: str = "", at: float = 0.0, passed: tuple[tuple[str, str], ...] = ()
+) -> Call:
     """The call in this body. Raises InvalidRequest naming the member at fault."""
     try:
         members = _members.decode(body)
@@ -74,6 +136,8 @@ def parse_call(endpoint: str, body: bytes, query: str = "") -> Call:
         wants_usage=_wants_usage(members.get("stream_options")),
         choices=_choices(members.get("n")),
         query=query,
+        at=at,
+        passed=passed,
     )
 
 

@@ -19,6 +19,10 @@ import appliance.boot  # noqa: F401 - loaded before the fork, for every worker
 from appliance.host_process import die_with_parent, keep_memory_to_oneself
 from appliance.settings import SETTINGS_VARIABLE, Settings
 
+HEADER_SECONDS = 10
+HEADERS_LIMIT_BYTES = 64 * 1024
+CALLS_BESIDE_STREAMS = 1024
+
 
 def main() -> None:
     die_with_parent(signal.SIGTERM)
@@ -35,10 +39,11 @@ def main() -> None:
         workers=settings.workers,
         loop=Loops.uvloop,
         http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=30_000, max_buffer_size=64 * 1024),
+        http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000, max_buffer_size=HEADERS_LIMIT_BYTES),
         websockets=False,
         backlog=2048,
-        backpressure=1024,
+        # Beside its streams a worker has other calls, and one stream too many is refused rather than left to wait.
+        backpressure=settings.streams_per_worker + CALLS_BESIDE_STREAMS,
         log_level=LogLevels.warning,
         respawn_failed_workers=True,
         respawn_interval=0.5,

@@ -14,13 +14,13 @@ from datetime import datetime
 import msgspec
 
 from appliance.access.keys import ApiKey, keys_by_hash
-from appliance.config.features import FEATURE_OF_PROVIDER
+from appliance.config.features import feature_of
 from appliance.config.in_force import open_config_in_force
 from appliance.config.model import Config, Deployment
 from appliance.config.secrets import SecretLookup, resolve_keys
 from appliance.errors import ConfigMissing, ConfigUnusable, LicenceRefused, SealRefused, SecretMissing
 from appliance.providers.call import Provider
-from appliance.providers.registry import PROVIDERS
+from appliance.providers.registry import provider_of
 from appliance.state.site import Site
 from appliance.state.standing import judge_site
 from licensing.errors import Refusal
@@ -99,9 +99,9 @@ def _routes(
         return None, {}, ConfigUnusable(f"The config in force cannot be used. {refusal.message}")
     routes: dict[str, tuple[Route, ...]] = {}
     for each in config.deployments:
-        if licence is None or not licence.has(FEATURE_OF_PROVIDER.get(each.provider, "byok")):
+        if licence is None or not licence.has(feature_of(each)):
             continue
-        route = Route(each, PROVIDERS[each.provider], keys.get(each.id))
+        route = Route(each, provider_of(each), keys.get(each.id))
         routes[each.alias] = (*routes.get(each.alias, ()), route)
     return config, routes, None
 

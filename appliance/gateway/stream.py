@@ -2,29 +2,56 @@
 
 `Relay` is pure: bytes in, bytes out, facts gathered. It cuts at frame ends however the bytes were split on the wire,
 keeps usage to itself where the app did not ask for it, and holds back only the closing `[DONE]`, so that the exchange
-can be recorded before its last byte leaves. (WHATWG HTML, server-sent events: lines end in LF, CRLF or CR; a blank line
-ends a frame.)
+can be recorded before its last byte leaves. `Meter` is what every kind of stream has in common.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import msgspec
 
+from appliance.gateway.frame_cutter import FRAME_LIMIT_BYTES, FrameCutter, FrameTooLarge, payload_of
 from appliance.gateway.usage_report import Usage, reply_in, usage_of
 
-FRAME_LIMIT_BYTES = 8 * 1024 * 1024
-
-# Two line ends in a row. Atomic, so that one CRLF is never read as a CR and an LF.
-_FRAME_END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
-_LONGEST_END = 4
 DONE = b"data: [DONE]\n\n"
 
+__all__ = ["DONE", "FRAME_LIMIT_BYTES", "FrameTooLarge", "Meter", "Relay"]
 
-class FrameTooLarge(Exception):
-    """A frame without an end: the upstream is not speaking server-sent events."""
+
+class Meter(Protocol):
+    """A stream on its way to the app, counted: complete events out, and the good end held back.
+
+    `done`: nothing more is wanted of the upstream. `finished`: a stream that stops now has said all it had to say.
+    `failed`: the upstream told an error itself. `number` is that of the next event, where events are numbered.
+    """
+
+    @property
+    def usage(self) -> Usage | None: ...
+
+    @property
+    def content_frames(self) -> int: ...
+
+    @property
+    def done(self) -> bool: ...
+
+    @property
+    def finished(self) -> bool: ...
+
+    @property
+    def failed(self) -> bool: ...
+
+    @property
+    def number(self) -> int: ...
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Takes bytes as they came. Raises FrameTooLarge, UnreadableAnswer."""
+        ...
+
+    def closing(self) -> bytes:
+        """The last bytes of a good stream; they go out once the exchange is recorded."""
+        ...
 
 
 @dataclass(slots=True)
@@ -37,42 +64,28 @@ class Relay:
     content_frames: int = 0
     done: bool = False
     failed: bool = False
+    number: int = 0
     _ended: set[bytes] = field(default_factory=set, repr=False)
-    _rest: bytearray = field(default_factory=bytearray, repr=False)
+    _cutter: FrameCutter = field(default_factory=FrameCutter, repr=False)
 
     @property
     def finished(self) -> bool:
         """Whether every choice has told why it ended: a stream that stops after that has said all it had to say."""
         return len(self._ended) >= self.choices
 
+    def closing(self) -> bytes:
+        return DONE
+
     def feed(self, chunk: bytes) -> bytes:
         """Takes bytes as they came. Raises FrameTooLarge."""
-        if not self._rest and _is_plain(chunk):
+        if not self._cutter.rest and _is_plain(chunk):
             # The common case, some hundred times a stream: whole frames with nothing but content.
             self.content_frames += chunk.count(b"\n\n")
             return chunk
-        searched = max(0, len(self._rest) - _LONGEST_END)
-        self._rest += chunk
-        out = [frame for frame in self._frames(searched) if not self.done and self._goes_out(frame)]
-        if len(self._rest) > FRAME_LIMIT_BYTES:
-            raise FrameTooLarge
-        return b"".join(out)
-
-    def _frames(self, searched: int) -> list[bytes]:
-        """Takes the whole frames out of what has come; `searched` bytes of it are known to hold no frame's end."""
-        frames, start = [], 0
-        while (found := _FRAME_END.search(self._rest, max(start, searched))) is not None:
-            end = found.end()
-            if end == len(self._rest) and found.group() in (b"\n\r", b"\r\n\r"):
-                break  # the CR may be the first half of a CRLF that is still on its way
-            frames.append(bytes(self._rest[start:end]))
-            start = end
-        del found
-        del self._rest[:start]
-        return frames
+        return b"".join([frame for frame in self._cutter.cut(chunk) if not self.done and self._goes_out(frame)])
 
     def _goes_out(self, frame: bytes) -> bool:
-        payload = _payload_of(frame)
+        payload = payload_of(frame)
         if payload is None:
             return True
         if payload == b"[DONE]":
@@ -115,9 +128,3 @@ def _needs_a_look(data: bytes) -> bool:
         or b"[DONE]" in data
         or b"\r" in data
     )
-
-
-def _payload_of(frame: bytes) -> bytes | None:
-    """The frame's data lines joined, or None for a comment or another field."""
-    lines = [line[5:].removeprefix(b" ") for line in frame.splitlines() if line.startswith(b"data:")]
-    return b"\n".join(lines) if lines else None

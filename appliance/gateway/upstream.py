@@ -19,19 +19,42 @@ ry does much more than HTTP. Nothing but the names imported here is used, and no
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ry import Client, Duration, Proxy, ReqwestError, Response
 
 from appliance.gateway.errors import UpstreamDown, UpstreamTimeout
+from appliance.gateway.tokens import Tokens
 from appliance.providers.call import UpstreamRequest
 
 if TYPE_CHECKING:
     from ry.ryo3 import ResponseStream
 
-UpstreamClient = Client
-"""The rest of the gateway names it so, and knows no HTTP library."""
+
+@dataclass(frozen=True, slots=True, eq=False)
+class UpstreamClient:
+    """What a worker calls out with: its connections, and the access tokens that some providers take for a key.
+
+    The rest of the gateway names it so, and knows no HTTP library.
+    """
+
+    http: Client
+    tokens: Tokens = field(default_factory=Tokens)
+    _lacking: dict[tuple[str, str], float] = field(default_factory=dict)
+
+    def lacks(self, endpoint: tuple[str, str]) -> bool:
+        """Whether this server (address, endpoint) has said of late that it has no such endpoint."""
+        return bool(self._lacking) and self._lacking.get(endpoint, 0.0) > time.monotonic()
+
+    def note_lack(self, endpoint: tuple[str, str]) -> None:
+        self._lacking[endpoint] = time.monotonic() + LACK_SECONDS
+
+
+LACK_SECONDS = 3600.0
+"""How long a server is not asked again for an endpoint that it did not have."""
 
 CONNECT_SECONDS = 5
 IDLE_SECONDS = 300
@@ -46,7 +69,7 @@ def open_client() -> UpstreamClient:
     """One per worker. Its connections are closed when nothing refers to it any more."""
     # The client's threads share Python's lock, so a second one is no gain; it would start one per core of the host.
     os.environ.setdefault("TOKIO_WORKER_THREADS", "1")
-    return Client(
+    http = Client(
         proxy=_NO_PROXY,
         redirect=None,
         referer=False,
@@ -61,6 +84,7 @@ def open_client() -> UpstreamClient:
         read_timeout=Duration.from_secs(IDLE_SECONDS),
         pool_idle_timeout=Duration.from_secs(30),
     )
+    return UpstreamClient(http)
 
 
 class HttpReply:
@@ -72,6 +96,7 @@ class HttpReply:
         self.status: int = response.status
         self.content_type = _header(response, "content-type") or "application/octet-stream"
         self.retry_after = _header(response, "retry-after")
+        self.content_encoding = _header(response, "content-encoding")
 
     async def read(self) -> bytes:
         response = self._opened()
@@ -119,7 +144,7 @@ class HttpReply:
 async def send(client: UpstreamClient, request: UpstreamRequest, *, stream: bool) -> HttpReply:
     """Sends, and returns once the reply's head is there. Raises UpstreamDown, UpstreamTimeout."""
     try:
-        return HttpReply(await client.post(request.url, headers=dict(request.headers), body=request.body))
+        return HttpReply(await client.http.post(request.url, headers=dict(request.headers), body=request.body))
     except ReqwestError as exc:
         raise _refusal(exc) from exc
 

@@ -19,6 +19,7 @@ from appliance.config.secrets import SecretLookup
 from appliance.errors import ApplianceError
 from appliance.gateway.errors import Unavailable
 from appliance.gateway.exchange import Exchange
+from appliance.gateway.request import BodyWatch
 from appliance.gateway.snapshot import JUDGE_SECONDS, Snapshot, take_snapshot
 from appliance.gateway.upstream import UpstreamClient
 from appliance.ledger.entry import Outcome
@@ -43,6 +44,7 @@ class Worker:
         counts: WorkerCounts,
         tag: str,
         clock: Callable[[], datetime],
+        stream_limit: int = 1000,
     ) -> None:
         self._site = site
         self._secrets = secrets
@@ -59,6 +61,9 @@ class Worker:
         self.window = window
         self.client = client
         self.counts = counts
+        self.bodies = BodyWatch()
+        self.streams = 0
+        self.stream_limit = stream_limit
 
     monotonic = staticmethod(time.monotonic)
 
@@ -99,10 +104,11 @@ class Worker:
         cancelled."""
         while True:
             await asyncio.sleep(SYNC_SECONDS)
+            self.bodies.look(asyncio.get_running_loop().time())
             try:
                 await self._sync()
                 self._look_for_room()
-                self.counts.show(exchanges_open=self._journal.open_exchanges, cooling={}, queued={})
+                self.counts.show(exchanges_open=self._journal.open_exchanges)
                 if self.monotonic() - self._judged >= JUDGE_SECONDS:
                     await self._refresh()
             except (OSError, ApplianceError):

@@ -36,6 +36,7 @@ class Exposition:
         for collector in collectors:
             self._registry.register(collector)
         multiprocess.MultiProcessCollector(self._registry, path=os.fspath(worker_folder))  # type: ignore[no-untyped-call]  # untyped there
+        self._socket = folder / SOCKET
         self._listening = _listen(folder)
         threading.Thread(target=self._answer_all, name="metrics", daemon=True).start()
 
@@ -43,6 +44,7 @@ class Exposition:
         with _quietly():
             self._listening.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits in accept
         self._listening.close()
+        self._socket.unlink(missing_ok=True)
 
     def _answer_all(self) -> None:
         while True:

@@ -72,16 +72,6 @@ METRICS: Final[Mapping[str, Metric]] = MappingProxyType(
             ),
             Metric("ao_exchanges_open", "gauge", (), "Admitted calls that have not ended.", "worker"),
             Metric(
-                "ao_deployments_cooling",
-                "gauge",
-                ("deployment",),
-                "Workers that leave this deployment alone after failures, for now.",
-                "worker",
-            ),
-            Metric(
-                "ao_queue_depth", "gauge", ("deployment",), "Calls that wait for a place at this deployment.", "worker"
-            ),
-            Metric(
                 "ao_journal_lag_seconds",
                 "gauge",
                 (),

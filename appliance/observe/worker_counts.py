@@ -1,20 +1,24 @@
 """What only a worker sees: answers that never reach the journal, attempts that failed, exchanges that are open.
 
 Kept by prometheus_client in mapped files, one set a process, so that the sum over workers is right and a worker's death
-takes nothing away. The folder is emptied at start, and named in PROMETHEUS_MULTIPROC_DIR before a worker exists.
+takes nothing away. They lie in memory (/dev/shm): on a disk that is full, touching a new page of a mapped file ends the
+process. The folder is emptied at start, and named in PROMETHEUS_MULTIPROC_DIR before a worker exists.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Mapping
+import stat
+from contextlib import suppress
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, multiprocess
 
+from appliance.errors import StateUnwritable
 from appliance.observe.names import LABEL_SETS, METRICS, OTHER
 
-FOLDER = "metrics"
+IN_MEMORY = Path("/dev/shm")  # noqa: S108 - the folder made in it is checked to be ours
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 """prometheus_client's own name for it."""
 
@@ -27,8 +31,6 @@ class WorkerCounts:
         self._refusals = _counter("ao_refusals_total", registry)
         self._upstream_errors = _counter("ao_upstream_errors_total", registry)
         self._open = _gauge("ao_exchanges_open", registry)
-        self._cooling = _gauge("ao_deployments_cooling", registry)
-        self._queued = _gauge("ao_queue_depth", registry)
         self._seen: dict[str, set[tuple[str, ...]]] = {}
 
     def refused(self, code: str, status: int) -> None:
@@ -37,13 +39,9 @@ class WorkerCounts:
     def upstream_failed(self, deployment: str, code: str) -> None:
         self._upstream_errors.labels(*self._kept("upstream", deployment, code)).inc()
 
-    def show(self, *, exchanges_open: int, cooling: Mapping[str, bool], queued: Mapping[str, int]) -> None:
-        """The state of this moment. Deployments that are named no more must be named with False and 0 once."""
+    def show(self, *, exchanges_open: int) -> None:
+        """The state of this moment."""
         self._open.set(exchanges_open)
-        for deployment, is_cooling in cooling.items():
-            self._cooling.labels(*self._kept("cooling", deployment)).set(is_cooling)
-        for deployment, waiting in queued.items():
-            self._queued.labels(*self._kept("queued", deployment)).set(waiting)
 
     def _kept(self, metric: str, *labels: str) -> tuple[str, ...]:
         seen = self._seen.setdefault(metric, set())
@@ -53,11 +51,27 @@ class WorkerCounts:
         return (OTHER,) * len(labels)
 
 
-def empty_folder(folder: Path) -> None:
-    """Makes the folder of the mapped files, with nothing of an earlier run in it."""
-    folder.mkdir(mode=0o700, exist_ok=True)
-    for file in folder.glob("*.db"):
-        file.unlink(missing_ok=True)
+def empty_folder(state: Path) -> Path:
+    """The folder of the mapped files for the site in a state folder, with nothing of an earlier run in it.
+
+    Raises StateUnwritable where no folder of ours can be made.
+    """
+    name = f"ao-metrics-{os.getuid()}-{hashlib.sha256(os.fsencode(state)).hexdigest()[:16]}"
+    for parent in (IN_MEMORY, state):
+        with suppress(OSError):
+            folder = parent / name
+            folder.mkdir(mode=0o700, exist_ok=True)
+            if _is_ours(folder):
+                for file in folder.glob("*.db"):
+                    file.unlink(missing_ok=True)
+                return folder
+    raise StateUnwritable("No folder for metrics can be made.", where=str(state))
+
+
+def _is_ours(folder: Path) -> bool:
+    """A folder of this name that somebody else made in a place that is everybody's, or a link, is not used."""
+    facts = folder.lstat()
+    return stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.getuid() and not facts.st_mode & 0o077
 
 
 def forget_the_dead(folder: Path) -> None:

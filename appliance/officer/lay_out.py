@@ -15,7 +15,7 @@ from typing import Any, Final
 from appliance.config.model import Config, read_config
 from appliance.config.plan import describe
 from appliance.errors import ConfigRefused
-from appliance.providers.registry import PROVIDERS
+from appliance.providers.registry import known_needs
 from licensing.algorithms import digest
 from licensing.config_header import ConfigHeader, header_of, with_head
 from licensing.document import format_time
@@ -104,7 +104,7 @@ def _config_in(body: bytes, file: str) -> Config:
     if not isinstance(document.value, dict):
         raise ConfigRefused("The config is not a mapping of names to values.", where=file, remedy=_REMEDY)
     try:
-        return read_config(document, header_of(document.value), [each.needs for each in PROVIDERS.values()])
+        return read_config(document, header_of(document.value), known_needs())
     except (LicensingError, ConfigRefused) as error:
         place = error.where or document.where(("kind",))
         raise ConfigRefused(error.message, where=f"{file}, {place}", remedy=_REMEDY) from error

@@ -11,9 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from appliance.config.model import Config
 from appliance.config.open import DELEGATED_ROLE, VENDOR_ROLE, open_config
 from appliance.config.secrets import SecretLookup
-from appliance.errors import RollbackRefused
+from appliance.errors import RollbackRefused, StateDamaged
 from appliance.operations.config import Candidate, check_candidate
 from appliance.state.site import Site
 from licensing.document import Verified
@@ -67,11 +68,13 @@ def find_way_back(site: Site, serial: int | None, secrets: SecretLookup, now: da
     if data is None:
         raise RollbackRefused(f"Config {former.serial} was in force, and is not kept any more.")
     try:
-        return Way(former, check_candidate(site, data, secrets, now))
+        candidate = check_candidate(site, data, secrets, now)
     except SignatureRefused as refusal:
         raise RollbackRefused(
             f"Config {former.serial} was signed by keys that may not sign configs any more. {refusal.message}"
         ) from refusal
+    _require_is(candidate.verified, former)
+    return Way(former, candidate)
 
 
 def go_back(site: Site, way: Way, now: datetime) -> None:
@@ -79,7 +82,7 @@ def go_back(site: Site, way: Way, now: datetime) -> None:
 
     def check() -> None:
         _require_within_ratchet(site, way.former)
-        check_candidate(site, way.candidate.data, way.candidate.secrets, now)
+        _require_is(check_candidate(site, way.candidate.data, way.candidate.secrets, now).verified, way.former)
 
     site.put_back_config(way.former, now, before_commit=check)
 
@@ -107,12 +110,14 @@ def _require_within_ratchet(site: Site, former: Floor) -> None:
             f"Config {former.serial} is of another key epoch ({former.role} {former.key_epoch}; now {role} {epoch}): "
             "its keys were replaced, and nothing signed by them comes back."
         )
-    newest = site.floor_of(role)
-    data = site.document_of(newest) if newest else None
-    if newest is None or data is None:
-        return
+    newest = site.floor_of(role) or former
+    data = site.document_of(newest)
+    if data is None:
+        raise RollbackRefused(f"Config {newest.serial}, the newest here, is gone, so what it allows is unknown.")
     try:
-        allowed = open_config(data, trust, site=site.id, delegation=delegation).verified.claims.handling.not_below
+        opened = open_config(data, trust, site=site.id, delegation=delegation).verified
+        _require_is(opened, newest)
+        allowed = opened.claims.handling.not_below
     except Refusal as refusal:
         raise RollbackRefused(
             f"Config {newest.serial}, the newest here, cannot be read, so what it allows is unknown. {refusal.message}",
@@ -122,3 +127,10 @@ def _require_within_ratchet(site: Site, former: Floor) -> None:
         raise RollbackRefused(
             f"Config {newest.serial}, the newest that this site has seen, allows no way back below serial {allowed}."
         )
+
+
+def _require_is(verified: Verified[Config], floor: Floor) -> None:
+    """The bytes are those of the document that the database names: it is edited more easily than a signature."""
+    found = Floor(verified.role, verified.key_epoch, verified.claims.serial, verified.digest)
+    if found != floor:
+        raise StateDamaged(f"What is stored as config {floor.serial} is another config, {found.serial}.")

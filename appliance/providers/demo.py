@@ -27,6 +27,7 @@ class DemoReply:
         self.status = status
         self.content_type = content_type
         self.retry_after: str | None = None
+        self.content_encoding: str | None = None
         self._frames = frames
 
     async def read(self) -> bytes:
@@ -41,12 +42,16 @@ class DemoReply:
 
 
 def answer(call: Call, deployment: Deployment) -> DemoReply:
-    """The demonstration's reply to a chat or an embeddings call."""
+    """The demonstration's reply to a call: chat, completions, embeddings."""
     try:
         body: dict[str, Any] = {name: msgspec.json.decode(raw) for name, raw in call.members.items()}
         if call.endpoint == "embeddings":
             return _json(200, _embeddings(body, deployment))
-        return _chat(call, body, deployment)
+        if call.endpoint == "completions":
+            return _completion(call, body, deployment)
+        if call.endpoint == "chat/completions":
+            return _chat(call, body, deployment)
+        return _json(404, {"error": {"message": "The demonstration model has no such endpoint.", "code": "not_found"}})
     except (TypeError, LookupError, AttributeError, ValueError):
         fault = {"message": "The demonstration model cannot read this request.", "type": "invalid_request_error"}
         return _json(400, {"error": {**fault, "param": None, "code": "demo_unreadable"}})
@@ -54,16 +59,8 @@ def answer(call: Call, deployment: Deployment) -> DemoReply:
 
 def _chat(call: Call, body: dict[str, Any], deployment: Deployment) -> DemoReply:
     question = " ".join(_text_of(message.get("content")) for message in body["messages"])
-    last = _text_of(body["messages"][-1].get("content"))
-    words = (
-        f"This is the demonstration model of AO Appliance, answering as {deployment.alias}. It understands nothing; "
-        f"it counts: your last message has {len(last.split())} words and {len(last)} characters."
-    ).split(" ")
-    usage = {
-        "prompt_tokens": len(question.split()),
-        "completion_tokens": len(words),
-        "total_tokens": len(question.split()) + len(words),
-    }
+    words = _words(_text_of(body["messages"][-1].get("content")), "message", deployment)
+    usage = _usage(question, words)
     head = {
         "id": "chatcmpl-" + hashlib.sha256(question.encode("utf-8", "replace")).hexdigest()[:24],
         "created": 0,
@@ -87,6 +84,43 @@ def _chat(call: Call, body: dict[str, Any], deployment: Deployment) -> DemoReply
     frames.append(_frame({**head, "choices": [], "usage": usage}))
     frames.append(b"data: [DONE]\n\n")
     return DemoReply(200, "text/event-stream", frames)
+
+
+def _completion(call: Call, body: dict[str, Any], deployment: Deployment) -> DemoReply:
+    prompt = body["prompt"]
+    if not isinstance(prompt, str):
+        raise TypeError("one prompt, in words")
+    words = _words(prompt, "prompt", deployment)
+    usage = _usage(prompt, words)
+    head = {
+        "id": "cmpl-" + hashlib.sha256(prompt.encode("utf-8", "replace")).hexdigest()[:24],
+        "object": "text_completion",
+        "created": 0,
+        "model": deployment.model,
+    }
+
+    def choice(text: str, finish_reason: str | None) -> dict[str, Any]:
+        return {"index": 0, "text": text, "logprobs": None, "finish_reason": finish_reason}
+
+    if not call.stream:
+        return _json(200, {**head, "choices": [choice(" ".join(words), "stop")], "usage": usage})
+    texts = [words[0], *(" " + word for word in words[1:])]
+    frames = [_frame({**head, "choices": [choice(text, None)]}) for text in texts]
+    frames.append(_frame({**head, "choices": [choice("", "stop")]}))
+    frames.append(_frame({**head, "choices": [], "usage": usage}))
+    return DemoReply(200, "text/event-stream", [*frames, b"data: [DONE]\n\n"])
+
+
+def _words(last: str, what: str, deployment: Deployment) -> list[str]:
+    return (
+        f"This is the demonstration model of AO Appliance, answering as {deployment.alias}. It understands nothing; "
+        f"it counts: your last {what} has {len(last.split())} words and {len(last)} characters."
+    ).split(" ")
+
+
+def _usage(question: str, words: list[str]) -> dict[str, int]:
+    asked = len(question.split())
+    return {"prompt_tokens": asked, "completion_tokens": len(words), "total_tokens": asked + len(words)}
 
 
 def _embeddings(body: dict[str, Any], deployment: Deployment) -> dict[str, Any]:

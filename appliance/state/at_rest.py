@@ -12,6 +12,10 @@ from nacl.exceptions import CryptoError
 from nacl.secret import SecretBox
 
 from appliance.errors import StateDamaged
+from appliance.state.database import Connection, transaction
+
+_SCRUBBED: Final = 0x414F0001
+"""The database's application id once no config lies in it in clear."""
 
 _MAGIC: Final = b"AO-AT-REST-1\n"
 
@@ -33,3 +37,24 @@ def decrypted(stored: bytes, key: bytes) -> bytes:
         raise StateDamaged(
             "A stored config cannot be decrypted: the database and the site key are not of the same site, or damaged."
         ) from error
+
+
+def encrypt_what_an_earlier_release_stored(database: Connection, key: bytes) -> None:
+    """Configs that lie in clear, once; then nothing of them is left in free pages or in the write-ahead log.
+
+    The database notes when it is done, so that one that was cut off between two of its steps is done again.
+    """
+    if database.execute("PRAGMA application_id").fetchone()[0] == _SCRUBBED:
+        return
+    with transaction(database) as db:
+        rows = db.execute("SELECT rowid, bytes FROM documents WHERE role IN ('config', 'config.delegated')").fetchall()
+        for row in rows:
+            if not is_encrypted(bytes(row["bytes"])):
+                db.execute(
+                    "UPDATE documents SET bytes = ? WHERE rowid = ?",
+                    (encrypted(bytes(row["bytes"]), key), row["rowid"]),
+                )
+    database.execute("VACUUM")
+    busy = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    if not busy:
+        database.execute(f"PRAGMA application_id = {_SCRUBBED}")

@@ -19,6 +19,7 @@ BUSY_SECONDS = 30.0
 Connection = sqlite3.Connection
 Row = sqlite3.Row
 DatabaseFault = sqlite3.Error
+DatabaseUnwritable = sqlite3.OperationalError
 
 
 def open_database(file: Path) -> sqlite3.Connection:

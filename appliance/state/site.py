@@ -16,9 +16,14 @@ from typing import Protocol
 from appliance import host_process
 from appliance.errors import AlreadyInitialised, NotInitialised, StateDamaged, StateUnwritable
 from appliance.observe import audit
-from appliance.state.at_rest import decrypted, encrypted, is_encrypted
+from appliance.state.at_rest import (
+    decrypted,
+    encrypt_what_an_earlier_release_stored,
+    encrypted,
+    is_encrypted,
+)
 from appliance.state.board import Board
-from appliance.state.database import Connection, DatabaseFault, open_database, transaction
+from appliance.state.database import Connection, DatabaseFault, DatabaseUnwritable, open_database, transaction
 from appliance.state.site_key import ENTROPY_BYTES as SITE_KEY_ENTROPY_BYTES
 from appliance.state.site_key import SiteKey, create_site_key, load_site_key
 from licensing.clock import Step, TimeFloor, observe_boot, witness
@@ -354,26 +359,12 @@ def open_site(folder: Path, *, actor: str | None = None) -> Site:
         actor or host_process.user_name(os.environ),
     )
     try:
-        _encrypt_what_an_earlier_release_stored(site)
+        encrypt_what_an_earlier_release_stored(connection, site.key.rest_key)
+    except DatabaseUnwritable as exc:
+        raise StateUnwritable(f"The state database cannot be written: {exc}.", where=str(folder / DATABASE)) from exc
     except DatabaseFault as exc:
         raise StateDamaged(f"The state database is damaged: {exc}.", where=str(folder / DATABASE)) from exc
     return site
-
-
-def _encrypt_what_an_earlier_release_stored(site: Site) -> None:
-    """Configs that lie in clear, once; then nothing of them is left in free pages or in the write-ahead log."""
-    rows = site.database.execute(
-        "SELECT rowid, bytes FROM documents WHERE role IN ('config', 'config.delegated')"
-    ).fetchall()
-    clear = [row for row in rows if not is_encrypted(bytes(row["bytes"]))]
-    if not clear:
-        return
-    with transaction(site.database) as db:
-        for row in clear:
-            stored = encrypted(bytes(row["bytes"]), site.key.rest_key)
-            db.execute("UPDATE documents SET bytes = ? WHERE rowid = ?", (stored, row["rowid"]))
-    site.database.execute("VACUUM")
-    site.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _make_folder(folder: Path) -> None:

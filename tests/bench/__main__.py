@@ -10,10 +10,14 @@ from pathlib import Path
 
 from . import ledger, reconcile_cost, verify_cost
 from .measure import Bench, Plan, Visit, cores, visit
+from .peers import LiteLLM, Portkey
 from .processes import BenchError, pinned
 from .report import Measured, write
-from .subjects import SUBJECTS, Subject
+from .subjects import SUBJECTS as OWN_SUBJECTS
+from .subjects import Subject
 from .tools import LOGS, OUTPUT, Endpoint, compile_tool, serving_upstream
+
+SUBJECTS: tuple[Subject, ...] = (*OWN_SUBJECTS, LiteLLM(), Portkey())
 
 EPILOG = """\
 The subject runs on one core, load and upstream on another. Per round and subject: closed loop, streams in closed loop,

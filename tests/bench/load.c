@@ -42,11 +42,11 @@ enum {
 
 static struct {
     uint16_t port;
-    const char *path, *key, *body_file;
+    const char *path, *key, *body_file, *more_headers;
     int connections;
     double rate, seconds, warm_up;
     long events;
-} options = {.path = "/v1/chat/completions", .key = "none", .connections = 32, .seconds = 5, .warm_up = 1};
+} options = {.path = "/v1/chat/completions", .key = "none", .more_headers = "", .connections = 32, .seconds = 5, .warm_up = 1};
 
 static void fail(const char *message) {
     fprintf(stderr, "load: %s\n", message);
@@ -55,7 +55,7 @@ static void fail(const char *message) {
 
 static void read_options(int count, char **arguments) {
     int option;
-    while ((option = getopt(count, arguments, "p:P:c:r:d:w:k:b:s:")) != -1) {
+    while ((option = getopt(count, arguments, "p:P:c:r:d:w:k:b:s:H:")) != -1) {
         switch (option) {
         case 'p': options.port = (uint16_t)atoi(optarg); break;
         case 'P': options.path = optarg; break;
@@ -64,6 +64,7 @@ static void read_options(int count, char **arguments) {
         case 'd': options.seconds = atof(optarg); break;
         case 'w': options.warm_up = atof(optarg); break;
         case 'k': options.key = optarg; break;
+        case 'H': options.more_headers = optarg; break; /* whole lines, each ending in CR LF */
         case 'b': options.body_file = optarg; break;
         case 's': options.events = atol(optarg); break;
         default: fail("see the head of load.c for the options");
@@ -89,9 +90,9 @@ static void write_request(void) {
     int head_length = asprintf(&request,
                                "%s %s HTTP/1.1\r\nhost: 127.0.0.1:%u\r\nauthorization: Bearer %s\r\n"
                                "content-type: application/json\r\naccept: */*\r\nuser-agent: bench\r\n"
-                               "content-length: %zu\r\n\r\n",
+                               "%scontent-length: %zu\r\n\r\n",
                                options.body_file ? "POST" : "GET", options.path, options.port, options.key,
-                               body_length);
+                               options.more_headers, body_length);
     if (head_length < 0)
         fail("out of memory");
     request_length = (size_t)head_length + body_length;

@@ -134,6 +134,7 @@ class Nginx(Gateway):
 
 
 SUBJECTS: tuple[Subject, ...] = (Direct(), Appliance(), Nginx())
+"""Those of this module; `peers` adds the field's gateways."""
 
 # keepalive_requests: nginx would otherwise close a connection after 1000 requests, which reads as an error.
 # proxy_buffering off: each event of a stream goes out as it comes, as it must from every subject.

@@ -25,6 +25,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     port: int
     key: str
     model: str
+    headers: str = ""  # further header lines, each ending in CR LF
 
 
 class Load(msgspec.Struct, frozen=True):
@@ -103,6 +104,7 @@ def run_load(program: Path, endpoint: Endpoint, load: Load, core: int, scratch: 
     body = scratch / "body.json"
     body.write_bytes(load.body)
     command = [str(program), "-p", str(endpoint.port), "-P", load.path, "-k", endpoint.key, "-b", str(body)]
+    command += ["-H", endpoint.headers]
     command += ["-c", str(load.connections), "-r", str(load.rate)]
     command += ["-d", str(load.seconds), "-w", str(load.warm_up)]
     command += ["-s", str(load.events)]

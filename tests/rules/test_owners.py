@@ -37,6 +37,11 @@ OWNED = (
         "Calls leave the host in one place, where an auditor can look for them.",
     ),
     Owned(
+        "multipart",
+        ("appliance/gateway/upload.py",),
+        "A form is read in one place and written anew, so that no upstream reads another one in it.",
+    ),
+    Owned(
         "prometheus_client",
         ("appliance/observe",),
         "What is counted is named in one table; nobody counts beside it.",
@@ -50,6 +55,16 @@ OWNED = (
         "click",
         ("appliance/cli", "licensing/vendor"),
         "Commands parse and render; what they do can be done without a terminal.",
+    ),
+    Owned(
+        "botocore",
+        ("appliance/providers/bedrock",),
+        "AWS's library signs and decodes; its clients and its search for credentials are met nowhere.",
+    ),
+    Owned(
+        "google.auth",
+        ("appliance/providers/gemini",),
+        "Google's library signs an assertion; its transports and ambient credentials are met nowhere.",
     ),
     Owned(
         "yaml",

@@ -23,8 +23,8 @@ WORDS = {
 }
 """Arguments for those that need others than a file that is not there."""
 
-REFUSING = [name for name in COMMANDS if name not in {"media list", "media eject"}]
-"""Those that refuse where there is no site. What is plugged in can be listed and ejected on any host."""
+REFUSING = [name for name in COMMANDS if name not in {"media list", "media eject", "providers list"}]
+"""Those that refuse where there is no site. Media that are plugged in and the catalogue can be listed anywhere."""
 
 
 def arguments(name: str) -> list[str]:

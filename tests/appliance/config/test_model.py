@@ -6,7 +6,7 @@ import pytest
 
 from appliance.config.model import Config, read_config
 from appliance.errors import ConfigRefused
-from appliance.providers.registry import PROVIDERS
+from appliance.providers.registry import known_needs
 from licensing.config_header import header_of
 from media.strict_yaml import load
 from tests.appliance.papers import DEMO_MODELS, SITE, config_head
@@ -18,7 +18,7 @@ GOOD = "  - alias: a\n    provider: {name: openai-compatible, api_base: 'http://
 def read(text: str) -> Config:
     document = load((config_head() + text).encode())
     assert isinstance(document.value, dict)
-    return read_config(document, header_of(document.value), [each.needs for each in PROVIDERS.values()])
+    return read_config(document, header_of(document.value), known_needs())
 
 
 def model(provider: str, *, alias: str = "chat", more: str = "") -> str:

@@ -13,6 +13,7 @@ import pytest
 from appliance.gateway import worker as worker_module
 from appliance.gateway.snapshot import JUDGE_SECONDS, Snapshot, take_snapshot
 from appliance.gateway.worker import Worker
+from appliance.ledger.journal import Journal
 from appliance.state.site import Site
 from tests.appliance.papers import NOW
 from tests.appliance.sites import any_secret, licensed_site
@@ -30,7 +31,9 @@ def worker_at(site: Site) -> Worker:
     made = Worker.__new__(Worker)
     made._site, made._secrets, made._clock = site, any_secret, lambda: NOW
     made._refreshing = asyncio.Lock()
-    made._snapshot = take_snapshot(site, any_secret, NOW)
+    made._journal = Journal(site.journal_folder, "judging")
+    made._no_record = None
+    made._taken = made._snapshot = take_snapshot(site, any_secret, NOW)
     made._judged = made.monotonic() - JUDGE_SECONDS - 1
     return made
 

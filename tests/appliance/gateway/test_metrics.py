@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from tests.appliance.gateway.upstreams import Upstream
-from tests.appliance.gateways import Gateway, models_text
+from tests.appliance.gateways import Gateway, free_port, models_text
 
 pytestmark = pytest.mark.real
 
@@ -43,6 +43,7 @@ def within_seconds(seconds: float, holds: Callable[[], bool]) -> None:
 
 def made(folder: Path, upstream: Upstream) -> Gateway:
     routes = {script: [f"http://127.0.0.1:{upstream.port}/{script}/v1"] for script in SCRIPTS}
+    routes["down"] = [f"http://127.0.0.1:{free_port()}/v1"]
     return Gateway(folder, models_text(routes), workers=2, caps={"rpm": 1000})
 
 
@@ -65,6 +66,9 @@ def test_the_sums_are_right_over_two_workers_also_when_one_has_died(tmp_path: Pa
         assert values(text, "ao_serving") == {"ao_serving": 1}
         assert 0 <= values(text, "ao_journal_lag_seconds")["ao_journal_lag_seconds"] < 20
         assert gateway.key not in text
+        assert gateway.post("down").status_code == 502
+        failed = 'ao_upstream_errors_total{code="upstream_unavailable",deployment="down#2"}'
+        within_seconds(10, lambda: values(text_of(gateway), "ao_upstream_errors_total") == {failed: 1})
         assert "PROMPT-MARKER" not in text
         assert gateway.ao("metrics").stdout.splitlines()[0] == text.splitlines()[0]
     finally:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from appliance.gateway.errors import BodyTooLarge, InvalidRequest
-from appliance.gateway.request import BODY_LIMIT_BYTES, ClientGone, parse_call, read_body
+from appliance.gateway.request import BODY_LIMIT_BYTES, BodyWatch, ClientGone, parse_call, read_body
 
 
 def call_of(text: str) -> Any:
@@ -93,7 +93,10 @@ class Wire:
 
 
 def read(wire: Wire) -> bytes:
-    return asyncio.run(read_body(wire))
+    async def reading() -> bytes:
+        return await read_body(wire, BodyWatch())
+
+    return asyncio.run(reading())
 
 
 def test_a_body_is_read_whole_or_in_parts() -> None:

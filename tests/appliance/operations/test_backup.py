@@ -219,7 +219,7 @@ def test_the_commands_ask_for_the_passphrase_and_say_what_comes_next(site: Site,
     file, secret = tmp_path / "c.backup", tmp_path / "secret"
     secret.write_bytes(SECRET)
     secret.chmod(0o600)
-    made = CliRunner().invoke(main, ["backup", str(file)], env=at(site), input="one\none\n")
+    made = CliRunner().invoke(main, ["backup", str(file)], env=at(site), input="four short words\nfour short words\n")
     assert made.exit_code == 0, made.output
     file.unlink()
     options = ["--passphrase-file", str(secret), "--json"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from appliance.config.features import FEATURE_OF_PROVIDER, RESERVED
+from appliance.config.features import RESERVED
 from appliance.config.open import DELEGATED_ROLE, VENDOR_ROLE
 from appliance.errors import ConfigRefused
 from appliance.operations.config import activate_config, config_in_force, examine_config
@@ -196,7 +196,7 @@ def test_a_section_of_a_later_release_is_refused_by_edition_first_and_honestly_t
 
 def test_every_feature_is_asked_for_by_something_that_a_config_can_say() -> None:
     """No gate without a door: a feature of the tier table that no config could ask for would be gated in words only."""
-    asked = {*FEATURE_OF_PROVIDER.values(), "byok", *RESERVED.values(), "custom_routing"}
+    asked = {"self_hosting", "demo", "byok", *RESERVED.values(), "custom_routing"}
     assert asked == set(FEATURES)
 
 

@@ -287,3 +287,16 @@ def test_the_trail_cannot_be_edited_by_accident(tmp_path: Path) -> None:
         for statement in ("UPDATE audit SET who = 'nobody'", "DELETE FROM audit"):
             with pytest.raises(Exception, match="only added to"):
                 site.database.execute(statement)
+
+
+def test_a_policy_takes_nothing_from_a_medium_that_is_not_mounted_safely(tmp_path: Path) -> None:
+    text = DEMO_MODELS + "media: {require_safe_mount: true}\n"
+    with closing(licensed_site(tmp_path / "state", text)) as site:
+        unsafe = medium_at(stick(tmp_path))
+        with pytest.raises(UnsafeMount, match="not mounted ro,nosuid,nodev,noexec"):
+            require_allowed(site, unsafe, writing=False)
+        mount = replace(unsafe.mount, options=frozenset({"ro", "nosuid", "nodev", "noexec", "relatime"}))
+        assert require_allowed(site, replace(unsafe, mount=mount), writing=False) == []
+    with closing(licensed_site(tmp_path / "other")) as site:
+        (warning,) = require_allowed(site, unsafe, writing=False)
+        assert "is not mounted" in warning

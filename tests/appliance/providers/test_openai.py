@@ -9,13 +9,14 @@ import pytest
 from appliance.config.model import Deployment
 from appliance.gateway.request import parse_call
 from appliance.providers.openai import request
+from tests.appliance.providers.sent import body_of
 
 DEPLOYMENT = Deployment("chat#0", "chat", "openai-compatible", "org/model-7b", "http://gpu:8000/v1", "${K}", ())
 
 
 def sent(text: str, endpoint: str = "chat/completions", key: str | None = "sk-1") -> tuple[str, dict[str, str], str]:
     built = request(parse_call(endpoint, text.encode()), DEPLOYMENT, key)
-    return built.url, dict(built.headers), built.body.decode()
+    return built.url, dict(built.headers), body_of(built).decode()
 
 
 def test_the_model_becomes_the_deployments_name_for_it_and_nothing_else_changes() -> None:
