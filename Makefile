@@ -9,7 +9,7 @@ SECONDS ?= 30
 RUNTIME ?=
 ROUNDS ?= 2000
 
-.PHONY: run test test-aarch64 check format bench crash fuzz report-picture lock wheels clean
+.PHONY: run test test-vm test-aarch64 check format bench crash fuzz report-picture lock wheels clean
 
 run: $(VENV)/.checkout  ## a licensed gateway that answers OpenAI clients on 127.0.0.1:8080
 	$(BIN)/ao quickstart $(ARGS)
@@ -20,6 +20,9 @@ test: $(VENV)/.development  ## the whole suite
 test-aarch64: $(VENV)/.development  ## licensing's tests under emulation; RUNTIME= a CPython for aarch64 (folder or archive)
 	@test -e "$(RUNTIME)" || { echo "Name a CPython for aarch64: make test-aarch64 RUNTIME=PATH (a folder with bin/python3, or an archive)." >&2; exit 2; }
 	RUNTIME="$(abspath $(RUNTIME))" $(BIN)/python -m pytest -s tests/real/test_aarch64.py $(ARGS)
+
+test-vm: $(VENV)/.development  ## a USB stick pulled out in mid-export, in a virtual machine (AO_VM_KERNEL= an unpacked kernel)
+	$(BIN)/python -m pytest tests/vm/stick_pulled_out.py $(ARGS)
 
 check: $(VENV)/.development  ## format, lint, types, and the rules of the house
 	$(BIN)/ruff format --check .

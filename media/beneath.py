@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from licensing.shown import shown
-from media.errors import MediaError, NotARegularFile, NotFound, TooLarge, Unreadable
+from media.errors import MediaError, NotARegularFile, NotFound, TooLarge, Unreadable, WriteFailed
 from media.reader import read_at
 
 ENTRY_LIMIT: Final = 10_000
@@ -55,7 +55,11 @@ class Beneath:
         except (OSError, ValueError) as error:
             raise _refusal(error, where) from error
         try:
-            yield cls(handle, path, kernel_resolves=kernel_resolves)
+            try:
+                root = cls(handle, path, kernel_resolves=kernel_resolves)
+            except OSError as error:
+                raise _refusal(error, where) from error
+            yield root
         finally:
             with contextlib.suppress(OSError):
                 os.close(handle)
@@ -95,7 +99,11 @@ class Beneath:
                     for entry in entries:
                         found.append(entry.name)
                         if len(found) > ENTRY_LIMIT:
-                            raise TooLarge(f"The folder has more than {ENTRY_LIMIT} entries.", where=self.where(parts))
+                            raise TooLarge(
+                                f"The folder has more than {ENTRY_LIMIT} entries.",
+                                where=self.where(parts),
+                                remedy="Put what is needed on a medium of its own.",
+                            )
             except OSError as error:
                 raise _refusal(error, self.where(parts)) from error
         return found
@@ -108,6 +116,14 @@ class Beneath:
                 with contextlib.suppress(FileExistsError):
                     os.mkdir(parts[depth - 1], 0o755, dir_fd=above)
                     os.fsync(above)
+
+    def flush(self) -> None:
+        """Everything that this filesystem still holds back is brought onto the medium. Raises WriteFailed."""
+        try:
+            _syncfs(self._handle)
+        except OSError as error:
+            reason = shown(error.strerror or "unknown error")
+            raise WriteFailed(f"Could not bring everything onto the medium: {reason}.", where=self.where(())) from error
 
     def _open_folder(self, parts: Sequence[str]) -> int:
         if not parts:
@@ -149,6 +165,12 @@ def _openat2(folder: int, path: str) -> int:
         if number != errno.EAGAIN:  # the medium is being rearranged while it is looked at
             break
     raise OSError(number, os.strerror(number))
+
+
+def _syncfs(handle: int) -> None:
+    if ctypes.CDLL(None, use_errno=True).syncfs(handle) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
 def _require_plain(parts: Sequence[str]) -> None:

@@ -5,15 +5,23 @@ Only the names of layout.py are looked at; everything else is counted and left a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
 
 from licensing.errors import Refusal
 from licensing.shown import shown
 from media.beneath import Beneath
-from media.errors import MediaError, NotARegularFile, NotFound
+from media.errors import MediaError, NotARegularFile, NotFound, TooLarge
 from media.layout import KINDS, TOP, Direction, KindName, kind_of
 from media.reader import LIMITS
+
+DOCUMENT_LIMIT: Final[Mapping[Direction, int]] = MappingProxyType({"to-site": 1000, "to-vendor": 10_000})
+"""The most documents that are read for one site; usage files, one a day, may have waited for years."""
+
+_SITE_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{2,62}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +51,14 @@ class Inbox:
 
 
 def sites_on(root: Beneath, direction: Direction) -> list[str]:
-    """The sites that something on this medium is named for. Raises MediaError."""
+    """The sites that something on this medium is named for: what can be a site's id, once each. Raises MediaError."""
     folder = _spelled(root, (TOP, direction))
-    return sorted(name.casefold() for name in root.names(folder)) if folder is not None else []
+    names = {name.lower() for name in root.names(folder)} if folder is not None else set()
+    return sorted(name for name in names if is_site_id(name))
+
+
+def is_site_id(name: str) -> bool:
+    return _SITE_ID.fullmatch(name) is not None
 
 
 def look(root: Beneath, direction: Direction, site: str) -> Inbox:
@@ -61,11 +74,23 @@ def look(root: Beneath, direction: Direction, site: str) -> Inbox:
     found = [_found(folder, spellings[0], direction) for spellings in by_fold.values() if len(spellings) == 1]
     twice = [spellings for spellings in by_fold.values() if len(spellings) > 1]
     known = sum(len(each) for each in by_fold.values())
+    if known > DOCUMENT_LIMIT[direction]:
+        raise TooLarge(
+            f"There are {known} documents here; at most {DOCUMENT_LIMIT[direction]} are read.",
+            where=root.where(folder),
+            remedy="Keep those that are needed, and move the others away.",
+        )
     return Inbox(
         tuple(sorted(found, key=_place)),
         len(names) - known,
         tuple(_ambiguous(root, folder, spellings) for spellings in twice),
     )
+
+
+def bare(refusal: Refusal) -> Refusal:
+    """The refusal without what led to it, to be kept: its tracebacks would keep every refused file in memory."""
+    refusal.__cause__ = refusal.__context__ = None
+    return refusal.with_traceback(None)
 
 
 def _spelled(root: Beneath, parts: Sequence[str]) -> tuple[str, ...] | None:

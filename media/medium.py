@@ -1,45 +1,48 @@
 """Which media are here: where each is mounted, how, and whether it is one that can be carried away.
 
 A medium is what the kernel calls removable, what hangs on USB, what a desktop mounted for a person (udisks' folders),
-or a path that the operator names. Nothing is mounted or changed here but by `eject`.
+or a path that the operator names. Nothing is mounted or changed here; eject.py takes one out.
 """
 
 from __future__ import annotations
 
-import ctypes
-import errno
-import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from licensing.shown import shown
-from media.errors import NotFound, Unreadable, WriteFailed
+from media.device import Host, label_of, why_carried
+from media.errors import NotFound, Unreadable
 from media.mounts import Mount, may_be_medium, mount_of, parse_mounts
 
 MOUNTINFO: Final = Path("/proc/self/mountinfo")
-SYSFS: Final = Path("/sys")
+THIS_HOST: Final = Host()
+NAMED: Final = "named by you"
 _PEOPLES_FOLDERS: Final = (Path("/run/media"), Path("/media"))
 _SIZE_LIMIT: Final = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Medium:
-    """`why`: what makes it a medium. Sizes in bytes; None where the filesystem does not say."""
+    """`why`: what makes it a medium. Sizes in bytes; None where the filesystem does not say.
+
+    `label` is the filesystem's own, which a stranger chose.
+    """
 
     path: Path
     mount: Mount
     why: str
     size: int | None
     free: int | None
+    label: str | None = None
 
     @property
-    def label(self) -> str:
-        """For a person: "/media/usb (vfat on /dev/sdb1, removable)"."""
+    def description(self) -> str:
+        """For a person: "/media/usb (vfat "BLUE" on /dev/sdb1, removable)"."""
         where = shown(str(self.path), 400)
-        return f"{where} ({shown(self.mount.filesystem)} on {shown(self.mount.source, 200)}, {self.why})"
+        label = f' "{shown(self.label, 60)}"' if self.label else ""
+        return f"{where} ({shown(self.mount.filesystem)}{label} on {shown(self.mount.source, 200)}, {self.why})"
 
     def warnings(self, *, writing: bool) -> list[str]:
         """What should be otherwise before documents are taken from it: a sentence, or none."""
@@ -51,18 +54,18 @@ class Medium:
         ]
 
 
-def media_here(*, mountinfo: Path = MOUNTINFO, sysfs: Path = SYSFS) -> list[Medium]:
+def media_here(*, mountinfo: Path = MOUNTINFO, host: Host = THIS_HOST) -> list[Medium]:
     """Every mounted medium, in the order in which they were mounted. Raises Unreadable."""
-    mounts = _mounts(mountinfo)
+    mounts = all_mounts(mountinfo)
     found = [
-        _medium(mount.path, mount, why)
+        _medium(mount.path, mount, why, host)
         for mount in mounts
-        if may_be_medium(mount) and (why := _why(mount, sysfs)) is not None and _is_on_top(mount, mounts)
+        if may_be_medium(mount) and (why := _why(mount, host)) is not None and _is_on_top(mount, mounts)
     ]
     return list({each.path: each for each in found}.values())
 
 
-def medium_at(path: Path, *, mountinfo: Path = MOUNTINFO, sysfs: Path = SYSFS) -> Medium:
+def medium_at(path: Path, *, mountinfo: Path = MOUNTINFO, host: Host = THIS_HOST) -> Medium:
     """The medium at a path that the operator names: any folder will do. Raises NotFound, Unreadable."""
     try:
         there = path.resolve(strict=True)
@@ -70,43 +73,14 @@ def medium_at(path: Path, *, mountinfo: Path = MOUNTINFO, sysfs: Path = SYSFS) -
         raise NotFound("There is no such folder.", where=shown(str(path), 400)) from error
     if not there.is_dir():
         raise NotFound("This is no folder.", where=shown(str(path), 400))
-    mount = mount_of(_mounts(mountinfo), there)
+    mount = mount_of(all_mounts(mountinfo), there)
     if mount is None:
         raise Unreadable("The kernel names no mount for this folder.", where=shown(str(path), 400))
-    return _medium(there, mount, _why(mount, sysfs) or "named by you")
+    return _medium(there, mount, (may_be_medium(mount) and _why(mount, host)) or NAMED, host)
 
 
-def eject(medium: Medium) -> list[str]:
-    """Brings everything onto the medium and takes it out of the file tree; returns what was done, for a person.
-
-    Raises WriteFailed where something still uses it, or where it is no mount of its own.
-    """
-    where = shown(str(medium.path), 400)
-    libc = ctypes.CDLL(None, use_errno=True)
-    handle = os.open(medium.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        flushed = libc.syncfs(handle) == 0
-    finally:
-        os.close(handle)
-    if not flushed:
-        raise WriteFailed("What was written could not be brought onto the medium: do not take it out.", where=where)
-    if medium.path != medium.mount.path:
-        return ["Everything is on the medium. It is a folder of this host, so there is nothing to unmount."]
-    if libc.umount2(os.fsencode(medium.path), 0) != 0:
-        number = ctypes.get_errno()
-        reason = {
-            errno.EBUSY: "a program still uses it",
-            errno.EPERM: "unmounting is not allowed to this user",
-        }.get(number, os.strerror(number))
-        raise WriteFailed(
-            f"The medium could not be unmounted: {reason}.",
-            where=where,
-            remedy="Leave its folders in every terminal and try again, or unmount it as the user who mounted it.",
-        )
-    return ["Everything is on the medium, and it is unmounted: safe to remove."]
-
-
-def _mounts(mountinfo: Path) -> list[Mount]:
+def all_mounts(mountinfo: Path = MOUNTINFO) -> list[Mount]:
+    """The kernel's table, as this process sees it. Raises Unreadable."""
     try:
         with mountinfo.open("rb") as stream:
             return parse_mounts(stream.read(_SIZE_LIMIT).decode("utf-8", "surrogateescape"))
@@ -118,33 +92,16 @@ def _is_on_top(mount: Mount, mounts: list[Mount]) -> bool:
     return [each for each in mounts if each.path == mount.path][-1] is mount
 
 
-def _why(mount: Mount, sysfs: Path) -> str | None:
-    if not mount.device.startswith("0:"):
-        device = (sysfs / "dev" / "block" / mount.device).resolve()
-        if any(_says_removable(folder) for folder in _disk_and_partition(device)):
-            return "removable"
-        if any(part.startswith("usb") and part[3:].isdigit() for part in device.parts):
-            return "on USB"
+def _why(mount: Mount, host: Host) -> str | None:
     if any(mount.path.is_relative_to(folder) and mount.path != folder for folder in _PEOPLES_FOLDERS):
-        return "mounted for a person"
-    return None
+        return why_carried(mount, host) or "mounted for a person"
+    return why_carried(mount, host)
 
 
-def _disk_and_partition(device: Path) -> Iterator[Path]:
-    yield device
-    yield device.parent
-
-
-def _says_removable(folder: Path) -> bool:
-    try:
-        return (folder / "removable").read_text(encoding="ascii").strip() == "1"
-    except (OSError, UnicodeDecodeError):
-        return False
-
-
-def _medium(path: Path, mount: Mount, why: str) -> Medium:
+def _medium(path: Path, mount: Mount, why: str, host: Host) -> Medium:
+    label = label_of(mount, host)
     try:
         usage = shutil.disk_usage(path)
     except OSError:
-        return Medium(path, mount, why, None, None)
-    return Medium(path, mount, why, usage.total, usage.free)
+        return Medium(path, mount, why, None, None, label)
+    return Medium(path, mount, why, usage.total, usage.free, label)

@@ -14,6 +14,7 @@ _OCTAL: Final = re.compile(r"\\([0-7]{3})")
 _NO_MEDIUM: Final = frozenset(
     {"proc", "sysfs", "tmpfs", "devtmpfs", "devpts", "cgroup", "cgroup2", "overlay", "squashfs", "bpf", "mqueue"}
 )
+_THE_HOSTS_OWN: Final = tuple(Path(name) for name in ("/boot", "/efi", "/etc", "/home", "/opt", "/usr", "/var"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,8 @@ class Mount:
 def parse_mounts(text: str) -> list[Mount]:
     """The mounts in the kernel's order, later ones over earlier ones. Lines that are no mount are left out."""
     found = []
-    for line in text.splitlines():
+    # The kernel escapes line feeds and no other line ends: a label may hold those.
+    for line in text.split("\n"):
         before, separator, after = line.partition(" - ")
         fields, rest = before.split(" "), after.split(" ")
         if not separator or len(fields) < 6 or len(rest) < 3:
@@ -71,8 +73,15 @@ def mount_of(mounts: list[Mount], path: Path) -> Mount | None:
 
 
 def may_be_medium(mount: Mount) -> bool:
-    """Whether a filesystem of this kind can lie on something that is carried."""
-    return mount.filesystem not in _NO_MEDIUM and mount.root == "/"
+    """Whether a filesystem of this kind, in this place, can lie on something that is carried.
+
+    What the host itself runs from is no medium, also where it runs from a stick.
+    """
+    return mount.filesystem not in _NO_MEDIUM and mount.root == "/" and not _belongs_to_the_host(mount.path)
+
+
+def _belongs_to_the_host(path: Path) -> bool:
+    return path == Path("/") or any(path.is_relative_to(folder) for folder in _THE_HOSTS_OWN)
 
 
 def _unescaped(text: str) -> str:

@@ -26,8 +26,12 @@ from appliance.settings import Settings, load_settings
 from appliance.state.database import DatabaseFault
 from appliance.state.site import Site, open_site
 from licensing.errors import Refusal
+from licensing.shown import shown
 
 P = ParamSpec("P")
+
+LINE_LIMIT = 100_000
+"""A line for a terminal is never longer; ordinary ones are left whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,8 @@ def show(result: Result, *, as_json: bool) -> None:
         click.echo(json.dumps(result.data, default=str))
     else:
         for line in result.lines:
-            click.echo(line)
+            for each in line.split("\n"):
+                click.echo(shown(each, LINE_LIMIT))
 
 
 def show_refusal(refusal: Refusal, *, as_json: bool) -> None:
@@ -110,8 +115,10 @@ def show_refusal(refusal: Refusal, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"error": refusal.as_dict()}))
         return
-    click.echo(f"ao: {refusal} [{refusal.code}]", err=True)
-    click.echo(f"    {refusal.remedy}", err=True)
+    # What foreign text a sentence holds was made harmless where it was put in; this is for the place where it was not.
+    sentence = "\n".join(shown(line, 2000) for line in str(refusal).split("\n"))
+    click.echo(f"ao: {sentence} [{refusal.code}]", err=True)
+    click.echo(f"    {shown(refusal.remedy, 2000)}", err=True)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
-from appliance.cli.face import Face, Result, command, table
-from appliance.operations.media_exchange import Carrying, exchange, require_allowed, sheet_lines
+from appliance.cli.face import Face, Result, command, show_refusal, table
+from appliance.operations.media_exchange import Carrying, exchange, require_allowed
 from appliance.operations.media_import import Agree, Desk, Taken, inspect_medium
 from appliance.operations.media_watch import until_mounts_change, watch
+from appliance.operations.transfer_sheet import sheet_lines
 from appliance.state.site import CHALLENGE_BYTES, Site
 from licensing.shown import shown
 from media.beneath import Beneath
+from media.eject import eject
 from media.errors import NoMedium
 from media.inbox import sites_on
-from media.medium import Medium, eject, media_here, medium_at
-from media.outbox import Progress
+from media.medium import Medium, media_here, medium_at
+from media.progress import ProgressLine
 
-SLOW_SECONDS = 1.0
+LINE = 800
+"""The most characters of a line that somebody else had a hand in."""
 
 FOLDER = click.argument("path", required=False, type=click.Path(path_type=Path))
 YES = click.option("--yes", is_flag=True, help="Agree to everything that would change.")
@@ -42,8 +47,20 @@ def add_to(main: click.Group) -> None:
     def list_(face: Face) -> Result:
         """Show the media that are plugged in and mounted, and how."""
         found = media_here()
-        rows = [(shown(str(m.path), 200), m.mount.filesystem, m.why, _size(m.free), _options(m)) for m in found]
-        lines = table(("mounted at", "filesystem", "because", "free", "options"), rows)
+        rows = [
+            (
+                shown(str(each.path), 200),
+                shown(each.label or "–", 40),
+                shown(each.mount.filesystem),
+                shown(each.mount.source, 200),
+                each.why,
+                _size(each.size),
+                _size(each.free),
+                _options(each),
+            )
+            for each in found
+        ]
+        lines = table(("mounted at", "label", "filesystem", "device", "because", "size", "free", "options"), rows)
         return Result({"media": [_medium(each) for each in found]}, lines if found else ["No medium is here."])
 
     @command(group, "inspect", example="ao media inspect /media/usb")
@@ -51,12 +68,12 @@ def add_to(main: click.Group) -> None:
     def inspect(face: Face, *, path: Path | None) -> Result:
         """Show what a medium holds for this site and what each document would do, changing nothing."""
         medium = _chosen(path)
-        with face.site() as site, Beneath.open(medium.path) as root:
-            taken = inspect_medium(_desk(face, site), root)
+        with face.site() as site, Beneath.open(medium.path) as root, _progress(face) as progress:
+            taken = inspect_medium(_desk(face, site), root, progress=progress)
             others = [each for each in sites_on(root, "to-site") if each != site.id]
-        lines = [medium.label, *medium.warnings(writing=False), *_taken_lines(taken, declined="new")]
-        lines += [f"It also carries documents for: {', '.join(shown(each) for each in others[:20])}"] if others else []
-        data = {"medium": _medium(medium), "in": [_taken(each, declined="new") for each in taken], "others": others}
+        lines = [medium.description, *medium.warnings(writing=False), *_taken_lines(taken)]
+        lines += [f"It also carries documents for: {', '.join(others[:20])}"] if others else []
+        data = {"medium": _medium(medium), "in": [_taken(each) for each in taken], "others": others}
         return Result(data, lines, _exit_code(taken))
 
     @command(group, "import", example="ao media import /media/usb --yes")
@@ -95,7 +112,7 @@ def add_to(main: click.Group) -> None:
     @command(group, "eject", example="ao media eject /media/usb")
     @FOLDER
     def eject_(face: Face, *, path: Path | None) -> Result:
-        """Bring everything onto the medium and unmount it."""
+        """Bring everything onto the medium, unmount it, and switch its power off where that can be done."""
         medium = _chosen(path)
         said = eject(medium)
         return Result({"medium": _medium(medium), "said": said}, said)
@@ -116,7 +133,10 @@ def add_to(main: click.Group) -> None:
 
         def act(medium: Medium) -> None:
             done = _carried(face.again(), medium, _agree_to_all(yes=yes), operator=operator)
-            for line in [*sheet_lines(done), ""]:
+            if face.as_json:
+                click.echo(json.dumps(done.as_dict()))
+                return
+            for line in [*_lines(done), ""]:
                 click.echo(line)
 
         watch(name, act, stopped=lambda: bool(stop), pause=until_mounts_change)
@@ -135,20 +155,24 @@ def _carry(
     request: bool = False,
 ) -> Result:
     medium = _chosen(path)
-    agree = _agree_to_all(yes=yes) if yes or face.as_json else _ask
+    agree = _agree_to_all(yes=yes) if yes or face.as_json else None
     done = _carried(
         face, medium, agree, operator=operator, take=take, give=give, everything=everything, request=request
     )
-    lines = sheet_lines(done)
-    lines += [f"{line} [{each.code}]\n    {each.remedy}" for each in done.refused for line in [str(each)]]
-    lines += ["", "Written and read back: safe to remove."] if give else []
-    return Result(done.as_dict(), lines, _exit_code(done.taken))
+    if done.failure is None:
+        safe = ["", "Written and read back: safe to remove."] if give else []
+        return Result(done.as_dict(), [*_lines(done), *safe], _exit_code(done.taken))
+    for line in [] if face.as_json else _lines(done):
+        click.echo(line)
+    if not face.as_json:
+        show_refusal(done.failure, as_json=False)
+    return Result(done.as_dict(), [], done.failure.exit_code)
 
 
 def _carried(
     face: Face,
     medium: Medium,
-    agree: Agree,
+    agree: Agree | None,
     *,
     operator: str | None,
     take: bool = True,
@@ -156,21 +180,29 @@ def _carried(
     everything: bool = False,
     request: bool = False,
 ) -> Carrying:
-    with face.site() as site, Beneath.open(medium.path) as root:
+    """One exchange; whoever is at the terminal is asked where `agree` is None."""
+    with face.site() as site, Beneath.open(medium.path) as root, _progress(face) as progress:
         for warning in require_allowed(site, medium, writing=give) if take else []:
             click.echo(f"Warning: {warning}", err=True)
         return exchange(
             _desk(face, site),
             root,
             medium,
-            agree,
+            agree or _asking(progress),
             operator=operator or site.actor,
             everything=everything,
             request=request,
             take=take,
             give=give,
-            progress=_progress(shown_to_a_person=sys.stderr.isatty() and not face.as_json),
+            progress=progress,
         )
+
+
+def _lines(done: Carrying) -> list[str]:
+    lines = sheet_lines(done.sheet)
+    for each in done.refused:
+        lines += [f"{shown(str(each), LINE)} [{each.code}]", f"    {shown(each.remedy, LINE)}"]
+    return lines
 
 
 def _chosen(path: Path | None) -> Medium:
@@ -191,44 +223,55 @@ def _desk(face: Face, site: Site) -> Desk:
     return Desk(site, face.secrets(), face.now, secrets.token_bytes(CHALLENGE_BYTES))
 
 
-def _ask(title: str, lines: Sequence[str]) -> bool:
-    click.echo(title)
-    for line in lines:
-        click.echo(f"  {line}")
-    return click.confirm("Agreed?")
+def _asking(progress: ProgressLine) -> Agree:
+    def ask(title: str, lines: Sequence[str]) -> bool:
+        progress.clear()
+        click.echo(shown(title, LINE))
+        for line in lines:
+            click.echo(f"  {shown(line, LINE)}")
+        try:
+            return click.confirm("Agreed?")
+        except click.Abort:
+            if sys.stdin.isatty():
+                raise
+            click.echo("")
+            return False  # nobody is there to agree
+
+    return ask
 
 
 def _agree_to_all(*, yes: bool) -> Agree:
-    # A receipt or a trust step changes what is believed as much as a config does: without --yes nothing is agreed to.
+    # Asking for JSON is no consent, and at a station nobody is there to give it.
     return lambda _title, _lines: yes
 
 
-def _progress(*, shown_to_a_person: bool) -> Progress:
-    started = time.monotonic()
+@contextmanager
+def _progress(face: Face) -> Iterator[ProgressLine]:
+    """Told on a terminal alone."""
+    line = ProgressLine(sys.stderr if sys.stderr.isatty() and not face.as_json else None, time.monotonic)
+    try:
+        yield line
+    finally:
+        line.clear()
 
-    def tell(done: int, all_: int, name: str) -> None:
-        if shown_to_a_person and time.monotonic() - started > SLOW_SECONDS:
-            click.echo(f"\r{done} of {all_}: {name}\x1b[K", nl=False, err=True)
 
-    return tell
-
-
-def _taken_lines(taken: Sequence[Taken], *, declined: str = "declined") -> list[str]:
+def _taken_lines(taken: Sequence[Taken]) -> list[str]:
     lines = [] if taken else ["It holds nothing for this site."]
     for each in taken:
-        outcome = declined if each.outcome == "declined" else each.outcome
         code = f" [{each.refusal.code}]" if each.refusal else ""
-        lines += [f"{outcome:8}  {each.name}  {each.title}{code}", *(f"          {line}" for line in each.lines)]
+        lines.append(f"{each.outcome:8}  {shown(each.name, 400)}  {shown(each.title, LINE)}{code}")
+        lines += [f"          {shown(line, LINE)}" for line in each.lines]
     return lines
 
 
-def _taken(taken: Taken, *, declined: str) -> dict[str, Any]:
+def _taken(taken: Taken) -> dict[str, Any]:
     return {
         "kind": taken.kind,
         "file": taken.name,
         "bytes": taken.size,
         "digest": taken.digest,
-        "outcome": declined if taken.outcome == "declined" else taken.outcome,
+        "serial": taken.serial,
+        "outcome": taken.outcome,
         "what": taken.title,
         "lines": list(taken.lines),
         "error": taken.refusal.as_dict() if taken.refusal else None,
@@ -238,6 +281,7 @@ def _taken(taken: Taken, *, declined: str) -> dict[str, Any]:
 def _medium(medium: Medium) -> dict[str, Any]:
     return {
         "path": str(medium.path),
+        "label": medium.label,
         "filesystem": medium.mount.filesystem,
         "source": medium.mount.source,
         "why": medium.why,

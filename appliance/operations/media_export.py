@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -15,9 +16,10 @@ from licensing.site_request import SiteRequest, open_site_request
 from licensing.standing import Rung
 from licensing.version import __version__
 from media.beneath import Beneath
-from media.inbox import look
-from media.outbox import Outgoing, Progress, put
-from media.writer import Written
+from media.errors import MediaError
+from media.inbox import Found, look
+from media.outbox import Outgoing, Put, put
+from media.progress import Progress, untold
 
 REQUEST: Final = "site-request.signed.json"
 _WANTS_A_LICENCE: Final = frozenset(Rung) - {Rung.VALID, Rung.USAGE_OVERDUE}
@@ -30,22 +32,24 @@ def export_medium(
     *,
     everything: bool = False,
     request: bool = False,
-    progress: Progress = lambda _done, _all, _name: None,
-) -> list[Written]:
+    progress: Progress = untold,
+) -> Put:
     """Writes what the vendor needs; `everything`: also acknowledged usage; `request`: a site request in any case.
 
-    Raises MediaError; files written before it are whole. Nothing is marked as delivered: only a receipt says that.
+    What was written is whole. Nothing is marked as delivered: only a receipt says that.
     """
     usage = sealed_files(site.database, 0 if everything else acknowledged_seq(site))
-    outgoing = [Outgoing(each.name, each.data) for each in usage]
+    outgoing = [Outgoing(each.name, each.data, serial=each.seq) for each in usage]
     if request or judge_site(site, site.trust(), now).rung in _WANTS_A_LICENCE:
-        outgoing.append(Outgoing(REQUEST, _request(site, root, now), fresh=True))
+        data = _request(site, root, now)
+        serial = open_site_request(data).claims.serial
+        outgoing.append(Outgoing(REQUEST, data, fresh=True, serial=serial))
     return put(root, "to-vendor", site.id, outgoing, progress=progress)
 
 
 def _request(site: Site, root: Beneath, now: datetime) -> bytes:
     """The request that lies there already, where it still says what a new one would; else a new one."""
-    for found in look(root, "to-vendor", site.id).found:
+    for found in _lying_there(site, root):
         if found.kind == "site-request":
             try:
                 data = found.read(root)
@@ -54,6 +58,13 @@ def _request(site: Site, root: Beneath, now: datetime) -> bytes:
             except Refusal:
                 continue
     return request_document(site, now)
+
+
+def _lying_there(site: Site, root: Beneath) -> Sequence[Found]:
+    try:
+        return look(root, "to-vendor", site.id).found
+    except MediaError:  # whether it can be written to is found out by writing
+        return ()
 
 
 def _says(site: Site, there: SiteRequest) -> bool:

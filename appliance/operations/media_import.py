@@ -17,17 +17,17 @@ from appliance.operations.config import activate_config, examine_bytes
 from appliance.operations.licence import NOT_TO_BE_IMPORTED, consequences, judge_licence, take_licence
 from appliance.operations.time import documents_ahead, take_time_token
 from appliance.operations.trust import examine_trust, take_trust
-from appliance.operations.usage import take_receipt
+from appliance.operations.usage import examine_receipt, take_receipt
 from appliance.state.site import Site
 from licensing.algorithms import digest
 from licensing.document import format_time
 from licensing.envelope import parse
 from licensing.errors import Refusal
 from licensing.ratchet import Arrival
-from licensing.receipt import open_receipt
 from licensing.time_token import open_time_token
 from media.beneath import Beneath
-from media.inbox import Found, look
+from media.inbox import Found, bare, look
+from media.progress import Progress, untold
 
 Outcome = Literal["new", "same", "declined", "refused"]
 
@@ -37,7 +37,10 @@ Agree = Callable[[str, Sequence[str]], bool]
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What became of one file. `digest` is of the file's bytes; `refusal` is there where it was refused."""
+    """What became of one file. `digest` is of the file's bytes; `refusal` is there where it was refused.
+
+    `serial` is what the document says of itself, once its signatures were checked.
+    """
 
     kind: str
     name: str
@@ -47,15 +50,18 @@ class Taken:
     title: str
     lines: tuple[str, ...] = ()
     refusal: Refusal | None = None
+    serial: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a document would do here: nothing, or `act` after somebody has agreed to `lines`."""
+    """What a document would do here: nothing, or `act`; where it `asks`, after somebody has agreed to `lines`."""
 
     title: str
+    serial: int
     lines: tuple[str, ...] = ()
     act: Callable[[], object] | None = None
+    asks: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,36 +74,52 @@ class Desk:
     entropy: bytes
 
 
-def import_medium(desk: Desk, root: Beneath, agree: Agree) -> list[Taken]:
+def import_medium(desk: Desk, root: Beneath, agree: Agree, *, progress: Progress = untold) -> list[Taken]:
     """Takes in everything that is addressed to this site. Raises MediaError where the medium itself cannot be read."""
+    return _each(desk, root, progress, lambda step: _acted(step, agree))
+
+
+def inspect_medium(desk: Desk, root: Beneath, *, progress: Progress = untold) -> list[Taken]:
+    """What an import would do, without doing it. Later documents are judged by what is in force now, so that a licence
+    under a new trust shows as refused until that trust is taken in."""
+    return _each(desk, root, progress, lambda step: "same" if step.act is None else "new")
+
+
+def _acted(step: Step, agree: Agree) -> Outcome:
+    if step.act is None:
+        return "same"
+    if step.asks and not agree(step.title, step.lines):
+        return "declined"
+    step.act()
+    return "new"
+
+
+def _each(desk: Desk, root: Beneath, progress: Progress, decide: Callable[[Step], Outcome]) -> list[Taken]:
     inbox = look(root, "to-site", desk.site.id)
-    taken = [_take(desk, root, found, agree) for found in inbox.found]
+    taken = []
+    for number, found in enumerate(inbox.found):
+        progress(number, len(inbox.found), found.name)
+        taken.append(_take(desk, root, found, decide))
     return [*taken, *(_refused(each.where, each) for each in inbox.refused)]
 
 
-def inspect_medium(desk: Desk, root: Beneath) -> list[Taken]:
-    """The same without changing anything: what is new would be asked for. Later documents are judged by what is in
-    force now, so that a licence under a new trust shows as refused until that trust is taken in."""
-    return import_medium(desk, root, lambda _title, _lines: False)
-
-
-def _take(desk: Desk, root: Beneath, found: Found, agree: Agree) -> Taken:
+def _take(desk: Desk, root: Beneath, found: Found, decide: Callable[[Step], Outcome]) -> Taken:
     try:
         data = found.read(root)
     except Refusal as refusal:
-        return _refused(found.name, refusal, kind=found.kind)
+        return _refused(found.name, bare(refusal), kind=found.kind)
     size, file_digest = len(data), digest(data)
+    serial: int | None = None
     try:
         step = _examine(desk, found, data)
-        if step.act is None:
-            return Taken(found.kind, found.name, size, file_digest, "same", step.title, step.lines)
-        if not agree(step.title, step.lines):
-            return Taken(found.kind, found.name, size, file_digest, "declined", step.title, step.lines)
-        step.act()
+        serial = step.serial
+        outcome = decide(step)
     except Refusal as refusal:
         refusal.where = refusal.where or root.where(found.parts)
-        return Taken(found.kind, found.name, size, file_digest, "refused", str(refusal), refusal=refusal)
-    return Taken(found.kind, found.name, size, file_digest, "new", step.title, step.lines)
+        return Taken(
+            found.kind, found.name, size, file_digest, "refused", str(refusal), refusal=bare(refusal), serial=serial
+        )
+    return Taken(found.kind, found.name, size, file_digest, outcome, step.title, step.lines, serial=serial)
 
 
 def _refused(name: str | None, refusal: Refusal, *, kind: str = "") -> Taken:
@@ -122,10 +144,12 @@ def _examine(desk: Desk, found: Found, data: bytes) -> Step:
 def _trust(desk: Desk, data: bytes) -> Step:
     step = examine_trust(desk.site, data)
     if step.arrival is Arrival.SAME:
-        return Step(f"Trust version {step.version} was known already.")
-    lines = (f"{step.digest}", "Documents whose signers it no longer names stop being believed.")
+        return Step(f"Trust version {step.version} was known already.", step.version)
     return Step(
-        f"Follow the vendor's trust to version {step.version}.", lines, lambda: take_trust(desk.site, data, desk.now)
+        f"Follow the vendor's trust to version {step.version}.",
+        step.version,
+        (step.digest, "Documents whose signers it no longer names stop being believed."),
+        lambda: take_trust(desk.site, data, desk.now),
     )
 
 
@@ -133,7 +157,7 @@ def _time(desk: Desk, data: bytes) -> Step:
     site = desk.site
     used = site.floor_of("time")
     if used is not None and used.digest == digest(parse(data).body):
-        return Step("This time token was used already.")
+        return Step("This time token was used already.", used.serial)
     token = open_time_token(data, site.trust(), site=site.id, epoch=site.epoch, challenge=site.challenge).claims
     lines = (
         f"It is {format_time(site.time_floor().at)} now, from {site.time_floor().source}.",
@@ -144,6 +168,7 @@ def _time(desk: Desk, data: bytes) -> Step:
     )
     return Step(
         f"Set the time floor to {format_time(token.issued_at)}.",
+        token.serial,
         lines,
         lambda: take_time_token(site, data, now=desk.now, entropy=desk.entropy),
     )
@@ -153,29 +178,32 @@ def _licence(desk: Desk, data: bytes) -> Step:
     judged, _ = judge_licence(desk.site, data, desk.now)
     if judged.standing.rung in NOT_TO_BE_IMPORTED:
         raise LicenceRefused(judged.standing)
-    name = f"Licence {judged.licence.licence}, serial {judged.licence.serial}"
+    serial = judged.licence.serial
+    name = f"Licence {judged.licence.licence}, serial {serial}"
     if judged.arrival is Arrival.SAME:
-        return Step(f"{name}, was already in force.")
+        return Step(f"{name}, was already in force.", serial)
     lines = (judged.standing.sentence, *consequences(desk.site, judged))
-    return Step(f"{name}, is put in force.", lines, lambda: take_licence(desk.site, data, desk.now))
+    return Step(f"{name}, is put in force.", serial, lines, lambda: take_licence(desk.site, data, desk.now))
 
 
 def _config(desk: Desk, data: bytes) -> Step:
     candidate = examine_bytes(desk.site, data, desk.secrets, desk.now)
+    serial = candidate.plan.serial_after
     if candidate.arrival is Arrival.SAME:
-        return Step(f"Config {candidate.plan.serial_after} was already in force.")
+        return Step(f"Config {serial} was already in force.", serial)
     return Step(
-        f"Config {candidate.plan.serial_after} is put in force.",
+        f"Config {serial} is put in force.",
+        serial,
         tuple(candidate.plan.lines()),
         lambda: activate_config(desk.site, candidate, desk.now),
     )
 
 
 def _receipt(desk: Desk, data: bytes) -> Step:
-    site = desk.site
-    receipt = open_receipt(data, site.trust(), site=site.id, epoch=site.epoch).claims
+    # Nobody is asked: it says what the vendor has, and takes nothing away.
+    verified, arrival = examine_receipt(desk.site, data)
+    receipt = verified.claims
     title = f"Usage is acknowledged up to {format_time(receipt.accepted_until)}, file {receipt.seq}"
-    known = site.database.execute("SELECT 1 FROM receipts WHERE serial = ?", (receipt.serial,)).fetchone()
-    if known is not None and take_receipt(site, data, desk.now)[1] is Arrival.SAME:
-        return Step(f"{title} (known already).")
-    return Step(f"{title}.", (), lambda: take_receipt(site, data, desk.now))
+    if arrival is Arrival.SAME:
+        return Step(f"{title} (known already).", receipt.serial)
+    return Step(f"{title}.", receipt.serial, (), lambda: take_receipt(desk.site, data, desk.now), asks=False)

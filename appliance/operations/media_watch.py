@@ -44,14 +44,19 @@ def watch(
         here = {(medium.mount.id, medium.mount.device): medium for medium in _found(find)}
         for mount, medium in here.items():
             if mount not in seen and holds_something_for(medium, site):
-                try:
-                    act(medium)
-                except Refusal as refusal:
-                    log.warning("%s: %s [%s]", medium.label, refusal, refusal.code)
-                except OSError as error:
-                    log.warning("%s: %s", medium.label, error.strerror)
+                _survive(act, medium)
         seen = set(here)
         pause(POLL_SECONDS)
+
+
+def _survive(act: Callable[[Medium], None], medium: Medium) -> None:
+    try:
+        act(medium)
+    except Refusal as refusal:
+        log.warning("%s: %s [%s]", medium.description, refusal, refusal.code)
+    except Exception:
+        # One medium, whatever it makes happen, must not end the station.
+        log.exception("%s: an unexpected fault", medium.description)
 
 
 def until_mounts_change(seconds: float) -> None:

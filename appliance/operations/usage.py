@@ -19,7 +19,7 @@ from licensing.document import Verified, format_time
 from licensing.envelope import parse
 from licensing.errors import Refusal
 from licensing.licence import Licence
-from licensing.ratchet import Arrival
+from licensing.ratchet import Arrival, arrive
 from licensing.receipt import Receipt, open_receipt
 from licensing.site_request import open_site_request
 from licensing.strict_json import load_object
@@ -133,13 +133,27 @@ def import_receipt(site: Site, file: Path, now: datetime) -> tuple[Receipt, Arri
         return take_receipt(site, data, now)
 
 
-def take_receipt(site: Site, data: bytes, now: datetime) -> tuple[Receipt, Arrival]:
-    """The same for bytes that were read already."""
+def examine_receipt(site: Site, data: bytes) -> tuple[Verified[Receipt], Arrival]:
+    """What a receipt would do here, all that could refuse it checked; nothing is changed."""
     verified = open_receipt(data, site.trust(), site=site.id, epoch=site.epoch)
-    receipt = verified.claims
     _check_head(site, verified)
     if _known(site, verified):
-        return receipt, Arrival.SAME
+        return verified, Arrival.SAME
+    return verified, arrive(
+        site.floor_of(verified.role),
+        role=verified.role,
+        key_epoch=verified.key_epoch,
+        serial=verified.claims.serial,
+        digest=verified.digest,
+    )
+
+
+def take_receipt(site: Site, data: bytes, now: datetime) -> tuple[Receipt, Arrival]:
+    """The same as `import_receipt` for bytes that were read already."""
+    verified, known = examine_receipt(site, data)
+    receipt = verified.claims
+    if known is Arrival.SAME:
+        return receipt, known
 
     def record() -> None:
         site.database.execute(

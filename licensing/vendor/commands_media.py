@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
 from licensing.shown import shown
-from licensing.vendor.command import FILE, FOLDER, print_json, print_table, reporting
+from licensing.vendor.command import FILE, FOLDER, print_json, print_table, reporting, show_refusal
 from licensing.vendor.operations_media import Seen, export_to_site, import_from_sites, inspect
+from media.progress import ProgressLine
 
 
 @click.group()
@@ -27,7 +32,8 @@ def inspect_(*, path: Path, as_json: bool) -> None:
     Example:
       ao-vendor media inspect /media/usb
     """
-    seen = inspect(path)
+    with _progress(as_json=as_json) as progress:
+        seen = inspect(path, progress=progress)
     if as_json:
         print_json({"files": [_as_dict(each) for each in seen]})
         return
@@ -52,13 +58,20 @@ def export(*, path: Path, files: tuple[Path, ...], site: str, as_json: bool) -> 
     Example:
       ao-vendor media export /media/usb plant-7.licence.json plant-7.config.yaml.signed --site plant-7
     """
-    written = export_to_site(path, site, files)
+    with _progress(as_json=as_json) as progress:
+        done = export_to_site(path, site, files, progress=progress)
     if as_json:
-        print_json({"files": [{"file": str(w.path), "bytes": w.size, "digest": w.sha256} for w in written]})
-        return
-    for each in written:
-        click.echo(f"{shown(str(each.path), 400)}  {each.sha256}")
-    click.echo("Written and read back: safe to remove.")
+        rows = [{"file": str(each.path), "bytes": each.size, "digest": each.sha256} for each in done.written]
+        print_json({"files": rows} | ({"error": done.failure.as_dict()} if done.failure else {}))
+    else:
+        for each in done.written:
+            click.echo(f"{shown(str(each.path), 400)}  {each.sha256}")
+    if done.failure is not None:
+        if not as_json:
+            show_refusal(done.failure, as_json=False)
+        raise click.exceptions.Exit(done.failure.exit_code)
+    if not as_json:
+        click.echo("Written and read back: safe to remove.")
 
 
 @media.command("import")
@@ -72,7 +85,8 @@ def import_(*, path: Path, into: Path, as_json: bool) -> None:
     Example:
       ao-vendor media import /media/usb --into incoming && ao-vendor usage reconcile incoming/*/usage-*
     """
-    taken = import_from_sites(path, into)
+    with _progress(as_json=as_json) as progress:
+        taken = import_from_sites(path, into, progress=progress)
     if as_json:
         print_json({"files": [{**_as_dict(seen), "copy": str(copy) if copy else None} for seen, copy in taken]})
     else:
@@ -82,6 +96,16 @@ def import_(*, path: Path, into: Path, as_json: bool) -> None:
     refused = next((seen.refusal for seen, _ in taken if seen.refusal is not None), None)
     if refused is not None:
         raise click.exceptions.Exit(refused.exit_code)
+
+
+@contextmanager
+def _progress(*, as_json: bool) -> Iterator[ProgressLine]:
+    """Told on a terminal alone."""
+    line = ProgressLine(sys.stderr if sys.stderr.isatty() and not as_json else None, time.monotonic)
+    try:
+        yield line
+    finally:
+        line.clear()
 
 
 def _as_dict(seen: Seen) -> dict[str, Any]:

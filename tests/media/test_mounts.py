@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media.errors import NotFound
-from media.medium import media_here, medium_at
+from media.medium import Medium, media_here, medium_at
 from media.mounts import mount_of, parse_mounts
+from tests.media.devices import made_host
 
 USB = "36 27 8:17 / /run/media/eve/A\\040STICK rw,nosuid,nodev,relatime shared:9 - vfat /dev/sdb1 rw,fmask=0022\n"
 TABLE = (
@@ -21,24 +22,14 @@ TABLE = (
 )
 
 
-def tables(folder: Path, table: str = TABLE) -> dict[str, Path]:
-    """A mount table, and a sysfs in which 8:17 hangs on USB and 11:0 is removable."""
-    (folder / "mountinfo").write_text(table)
-    sysfs = folder / "sys"
-    (sysfs / "dev" / "block").mkdir(parents=True)
-    usb = sysfs / "devices" / "pci0" / "usb1" / "1-2" / "block" / "sdb" / "sdb1"
-    usb.mkdir(parents=True)
-    (usb.parent / "removable").write_text("0\n")
-    disc = sysfs / "devices" / "ata1" / "block" / "sr0"
-    disc.mkdir(parents=True)
-    (disc / "removable").write_text("1\n")
-    (sysfs / "dev" / "block" / "8:17").symlink_to(usb)
-    (sysfs / "dev" / "block" / "11:0").symlink_to(disc)
-    return {"mountinfo": folder / "mountinfo", "sysfs": sysfs}
+def here(folder: Path, table: str = TABLE) -> list[Medium]:
+    """The media of a mount table, with a sysfs in which 8:17 hangs on USB and 11:0 is removable."""
+    (folder / "mountinfo").write_bytes(table.encode())
+    return media_here(mountinfo=folder / "mountinfo", host=made_host(folder))
 
 
 def test_a_stick_and_a_disc_are_found_and_the_hosts_own_disk_is_not(tmp_path: Path) -> None:
-    found = {str(each.path): each for each in media_here(**tables(tmp_path))}
+    found = {str(each.path): each for each in here(tmp_path)}
     assert {path: each.why for path, each in found.items()} == {
         "/mnt/disc": "removable",
         "/run/media/eve/A STICK": "on USB",
@@ -52,7 +43,7 @@ def test_a_stick_and_a_disc_are_found_and_the_hosts_own_disk_is_not(tmp_path: Pa
 
 def test_what_lies_under_a_later_mount_is_not_shown(tmp_path: Path) -> None:
     over = "40 36 0:50 / /run/media/eve/A\\040STICK rw - tmpfs none rw\n"
-    assert [str(each.path) for each in media_here(**tables(tmp_path, TABLE + over))] == ["/mnt/disc"]
+    assert [str(each.path) for each in here(tmp_path, TABLE + over)] == ["/mnt/disc"]
 
 
 def test_a_path_that_is_named_is_a_medium_whatever_it_is(tmp_path: Path) -> None:
@@ -72,6 +63,32 @@ def test_this_hosts_own_table_can_be_read() -> None:
     assert mount_of(mounts, Path("/proc/self/fd")) is not None
 
 
+@pytest.mark.parametrize("end", ["\x0b", "\x0c", "\r", "\x1c", "\x85", "\u2028", "\u2029"])
+def test_a_label_with_odd_line_ends_neither_hides_its_stick_nor_makes_another(tmp_path: Path, end: str) -> None:
+    label = f"A{end}36\\04027\\0408:17\\040/\\040/\\040rw"
+    found = here(tmp_path, USB.replace("A\\040STICK", label))
+    assert [str(each.path) for each in found] == [f"/run/media/eve/A{end}36 27 8:17 / / rw"]
+    assert found[0].description.isprintable()
+
+
+@pytest.mark.parametrize("path", ["/", "/boot", "/boot/efi", "/home", "/var/lib/ao"])
+def test_what_the_host_runs_from_is_no_medium_even_on_a_stick(tmp_path: Path, path: str) -> None:
+    assert here(tmp_path, USB.replace("/run/media/eve/A\\040STICK", path)) == []
+
+
+def test_an_encrypted_stick_is_found_by_what_it_lies_on(tmp_path: Path) -> None:
+    (medium,) = here(tmp_path, "36 27 253:0 / /mnt/secret rw - ext4 /dev/mapper/luks-1 rw\n")
+    assert medium.why == "on USB"
+
+
+def test_a_stick_has_its_label(tmp_path: Path) -> None:
+    source = tmp_path / "sdb1"
+    source.touch()
+    (medium,) = here(tmp_path, USB.replace("/dev/sdb1", str(source)))
+    assert medium.label == "BLUE\nSTICK"
+    assert '"BLUE\\nSTICK"' in medium.description
+
+
 @given(st.text(max_size=300))
 def test_no_text_is_too_odd_to_be_read(text: str) -> None:
     parse_mounts(text)
@@ -80,10 +97,8 @@ def test_no_text_is_too_odd_to_be_read(text: str) -> None:
 @given(st.binary(min_size=1, max_size=40).filter(lambda name: not set(name) & set(b"/\0")))
 def test_a_name_comes_back_as_the_bytes_it_was(name: bytes) -> None:
     special = set(b" \t\n\\")
-    escaped = "".join(f"\\{byte:03o}" if byte in special or byte < 32 else chr(byte) for byte in name)
+    escaped = "".join(f"\\{byte:03o}" if byte in special else chr(byte) for byte in name)
     raw = escaped.encode("latin-1").decode("utf-8", "surrogateescape")
     line = f"36 27 8:17 / /mnt/{raw} rw - vfat /dev/sdb1 rw"
-    if "\x85" in line or "\u2028" in line or "\u2029" in line or " - " in raw:
-        return  # the table is read by lines
     (mount,) = parse_mounts(line)
     assert os.fsencode(mount.path) == os.fsencode(Path(os.fsdecode(b"/mnt/" + name)))

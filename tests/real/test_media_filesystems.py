@@ -20,7 +20,7 @@ from appliance.operations.usage import seal_due
 from appliance.state.site import open_site
 from tests.appliance.papers import DEMO_MODELS, SITE, config_bytes, licence_bytes
 from tests.appliance.sites import make_site, put_config, put_licence
-from tests.real.filesystems import CARRIERS, Carrier, disc, need
+from tests.real.filesystems import CARRIERS, Carrier, disc, mounted, need
 
 pytestmark = pytest.mark.real
 
@@ -159,6 +159,29 @@ def test_a_medium_that_fills_up_holds_whole_files_and_says_so(carrier: Carrier, 
         assert len(ao(state, "media", "export", path)["out"]) == len(sealed)
         assert {each.name: each.read_bytes() for each in path.rglob("usage-*")} == sealed
         assert not list(path.rglob("*.tmp"))
+
+
+def test_an_exchange_with_a_medium_that_is_full_tells_and_records_what_it_took_in(tmp_path: Path) -> None:
+    need("mount")
+    state = tmp_path / "state"
+    licence, config = new_site(state)
+    with mounted(
+        ["mount", "-t", "tmpfs", "-o", "size=256k,nr_inodes=64", "none", tmp_path / "small"], tmp_path / "small"
+    ) as path:
+        inbox = path / "AO" / "to-site" / SITE
+        inbox.mkdir(parents=True)
+        (inbox / "licence.json").write_bytes(licence)
+        (inbox / "config.yaml.signed").write_bytes(config)
+        fill(path)
+        done = ao(state, "media", "exchange", path, "--yes", "--request", "--operator", "eve", expect=56)
+        assert done["error"]["code"] == done["failed"] == "media_full"
+        assert [each["outcome"] for each in done["in"]] == ["new", "new"]
+        assert done["out"] == []
+        assert not list(path.rglob("*.tmp"))
+        assert not list((path / "AO").rglob("transfer-*"))
+    (entry,) = ao(state, "audit", "list", "--act", "media")["entries"]
+    assert entry["detail"] == {"failed": "media_full", "new": 2, "operator": "eve", "written": 0}
+    assert ao(state, "status")["licence"]["rung"] == "valid"
 
 
 def test_a_disc_can_be_read_and_is_not_written(tmp_path: Path) -> None:

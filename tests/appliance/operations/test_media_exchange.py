@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 from contextlib import closing
 from dataclasses import replace
@@ -16,18 +14,16 @@ import pytest
 from appliance.ledger.seal import sealed_files
 from appliance.observe.audit import entries
 from appliance.operations.media_exchange import exchange, require_allowed
-from appliance.operations.media_export import export_medium
-from appliance.operations.media_import import Agree, Desk
-from appliance.operations.usage import seal_due
-from appliance.state.site import CHALLENGE_BYTES, Site, open_site
+from appliance.operations.media_import import Agree, Desk, inspect_medium
+from appliance.operations.usage import acknowledged_seq, seal_due
+from appliance.state.site import CHALLENGE_BYTES, Site
 from licensing.document import format_time
 from licensing.site_request import open_site_request
-from media import rename
 from media.beneath import Beneath
 from media.errors import UnsafeMount
 from media.medium import medium_at
 from tests.appliance.papers import DEMO_MODELS, NOW, SITE, config_bytes, licence_bytes, receipt_bytes
-from tests.appliance.sites import any_secret, licensed_site, make_site
+from tests.appliance.sites import any_secret, licensed_site, make_site, put_config
 
 DAYS = 5
 
@@ -164,47 +160,105 @@ def test_the_sheet_and_the_audit_trail_tell_what_was_carried(tmp_path: Path) -> 
         assert site.verify_audit().first_bad is None
 
 
-@pytest.mark.parametrize("step", range(0, 90, 3))
-def test_killed_at_any_step_of_an_export_what_has_its_name_is_whole(tmp_path: Path, step: int) -> None:
+def test_two_carryings_within_one_second_have_a_sheet_each(tmp_path: Path) -> None:
+    with closing(licensed_site(tmp_path / "state")) as site:
+        (inbox(tmp_path) / "config.yaml.signed").write_bytes(config_bytes(DEMO_MODELS, serial=2))
+        carry(site, tmp_path, NOW)
+        carry(site, tmp_path, NOW)
+        sheets = sorted(each.name for each in outbox(tmp_path).glob("transfer-*.json"))
+        assert sheets == [f"transfer-{NOW:%Y%m%dT%H%M%SZ}-2.json", f"transfer-{NOW:%Y%m%dT%H%M%SZ}.json"]
+        said = [json.loads((outbox(tmp_path) / name).read_text())["in"][0]["outcome"] for name in sheets]
+        assert said == ["same", "new"]
+
+
+def test_the_sheet_names_each_documents_serial(tmp_path: Path) -> None:
     site, now = sealed_site(tmp_path)
-    sealed = {each.name: each.data for each in sealed_files(site.database)}
-    site.close()
-    child = os.fork()
-    if child == 0:
-        _export_and_die(tmp_path, now, step)
-    os.waitpid(child, 0)
-    there = {each.name: each.read_bytes() for each in outbox(tmp_path).glob("usage-*")}
-    assert there.items() <= sealed.items()
-    with closing(open_site(tmp_path / "state")) as again:
-        assert {each.name: each.data for each in sealed_files(again.database)} == sealed
-        carry(again, tmp_path, now)
-        assert again.verify_audit().first_bad is None
-    assert {each.name: each.read_bytes() for each in outbox(tmp_path).glob("usage-*")} == sealed
-    assert not list(stick(tmp_path).rglob("*.tmp"))
+    with closing(site):
+        (inbox(tmp_path) / "config.yaml.signed").write_bytes(config_bytes(DEMO_MODELS, serial=7))
+        carry(site, tmp_path, now)
+        sheet = json.loads((outbox(tmp_path) / f"transfer-{now:%Y%m%dT%H%M%SZ}.json").read_text())
+        assert [each["serial"] for each in sheet["in"]] == [7]
+        assert [each["serial"] for each in sheet["out"]] == [each.seq for each in sealed_files(site.database)]
+        text = (outbox(tmp_path) / f"transfer-{now:%Y%m%dT%H%M%SZ}.txt").read_text()
+        assert "config.yaml.signed  " in text
+        assert "serial 7  new" in text
 
 
-def _export_and_die(folder: Path, now: datetime, spared: int) -> None:
-    """Exports in this process, which SIGKILL ends at the system call numbered `spared`."""
-    left = [spared]
+def test_a_name_that_is_taken_costs_that_file_alone_and_is_told(tmp_path: Path) -> None:
+    site, now = sealed_site(tmp_path)
+    with closing(site):
+        first, *others = sealed_files(site.database)
+        outbox(tmp_path).mkdir(parents=True)
+        (outbox(tmp_path) / first.name).write_bytes(b"of an earlier epoch")
+        desk = Desk(site, any_secret, now, bytes(CHALLENGE_BYTES))
+        with Beneath.open(stick(tmp_path)) as root:
+            done = exchange(desk, root, medium_at(stick(tmp_path)), all_of_it, operator="eve")
+        assert done.failure is not None
+        assert done.as_dict()["error"]["code"] == "media_already_there"
+        assert {each.path.name for each in done.sheet.sent} == {each.name for each in others}
+        assert (outbox(tmp_path) / first.name).read_bytes() == b"of an earlier epoch"
+        assert list(entries(site.database))[-1].detail["failed"] == "media_already_there"
 
-    def around(really: object) -> object:
-        def call(*arguments: object, **options: object) -> object:
-            left[0] -= 1
-            if left[0] < 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            assert callable(really)
-            return really(*arguments, **options)
 
-        return call
+def receipt_for(site: Site, seq: int) -> bytes:
+    sealed = sealed_files(site.database)[seq - 1]
+    return receipt_bytes(
+        epoch=site.epoch, seq=seq, head=sealed.digest, accepted_until=format_time(sealed.period.end), serial=seq
+    )
 
-    try:
-        with closing(open_site(folder / "state")) as site, Beneath.open(stick(folder)) as root:
-            for name in ("open", "write", "fsync", "mkdir", "unlink", "replace"):
-                setattr(os, name, around(getattr(os, name)))
-            rename._renameat2 = around(rename._renameat2)  # type: ignore[assignment]  # the fault's own layer
-            export_medium(site, root, now)
-    finally:
-        os._exit(0)
+
+def test_a_receipt_is_taken_without_asking_and_inspecting_takes_nothing(tmp_path: Path) -> None:
+    site, now = sealed_site(tmp_path)
+    with closing(site):
+        desk = Desk(site, any_secret, now, bytes(CHALLENGE_BYTES))
+        for seq in (1, 2):
+            (inbox(tmp_path) / f"receipt-{SITE}-{seq}.signed.json").write_bytes(receipt_for(site, seq))
+        before = list(site.database.iterdump())
+        with Beneath.open(stick(tmp_path)) as root:
+            assert [each.outcome for each in inspect_medium(desk, root)] == ["new", "new"]
+        assert list(site.database.iterdump()) == before
+        assert carry(site, tmp_path, now, lambda _title, _lines: False) == {"receipt": "new"}
+        assert acknowledged_seq(site) == 2
+
+
+def test_a_receipt_for_usage_that_was_never_sealed_is_refused_when_inspected_too(tmp_path: Path) -> None:
+    site, now = sealed_site(tmp_path)
+    with closing(site):
+        desk = Desk(site, any_secret, now, bytes(CHALLENGE_BYTES))
+        unknown = receipt_bytes(epoch=site.epoch, seq=99, head="sha256:" + "0" * 64, accepted_until=format_time(NOW))
+        (inbox(tmp_path) / f"receipt-{SITE}-99.signed.json").write_bytes(unknown)
+        with Beneath.open(stick(tmp_path)) as root:
+            (taken,) = inspect_medium(desk, root)
+        assert taken.refusal is not None
+        assert taken.refusal.code == "usage_unknown"
+
+
+POLICY = DEMO_MODELS + "media:\n  require_safe_mount: true\n"
+
+
+def test_a_config_can_ask_for_safe_mounts_and_then_nothing_is_taken_from_others(tmp_path: Path) -> None:
+    with closing(licensed_site(tmp_path / "state")) as site:
+        medium = medium_at(stick(tmp_path))
+        assert require_allowed(site, medium, writing=False)
+        put_config(site, POLICY, serial=2)
+        with pytest.raises(UnsafeMount, match="ro,nosuid,nodev,noexec"):
+            require_allowed(site, medium, writing=False)
+        with pytest.raises(UnsafeMount) as caught:
+            require_allowed(site, medium, writing=True)
+        assert "ao media export" in caught.value.remedy
+        options = medium.mount.options | {"ro", "nosuid", "nodev", "noexec"}
+        safe = replace(medium, mount=replace(medium.mount, options=options))
+        assert require_allowed(site, safe, writing=False) == []
+
+
+def test_a_config_that_is_believed_no_more_asks_for_safe_mounts_whatever_it_said(tmp_path: Path) -> None:
+    with closing(licensed_site(tmp_path / "state")) as site:
+        medium = medium_at(stick(tmp_path))
+        site.database.execute("UPDATE documents SET bytes = ? WHERE role LIKE 'config%'", (b"spoilt",))
+        with pytest.raises(UnsafeMount):
+            require_allowed(site, medium, writing=False)
+    with closing(make_site(tmp_path / "new")) as site:
+        assert require_allowed(site, medium, writing=False), "a site without a config is warned, not stopped"
 
 
 @pytest.mark.parametrize(

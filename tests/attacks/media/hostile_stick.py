@@ -1,11 +1,12 @@
 """A stick with a genuine licence and config on it, to be spoilt; and what a site makes of it.
 
 Every attack is tried twice, with the kernel resolving paths and with the walk for kernels that cannot, and once through
-the command, whose output is what reaches a terminal.
+the command, whose output is what reaches a terminal, and whom the kernel allows MEMORY and SECONDS of a processor.
 """
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 import time
@@ -25,8 +26,10 @@ from tests.appliance.papers import DEMO_MODELS, SITE, config_bytes, licence_byte
 from tests.appliance.sites import any_secret, make_site
 
 AO = Path(sys.executable).with_name("ao")
-SECONDS = 10.0
+SECONDS = 20
 MIB = 1024 * 1024
+MEMORY = 512 * MIB
+"""Of addresses; some 300 MiB of them are the program and its libraries, of which 55 are in memory."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def make_stick(folder: Path) -> Stick:
 def taken_from(stick: Stick, *, kernel_resolves: bool = True) -> list[Taken]:
     """What an import makes of the stick; within bounds of time and memory that no stick may break."""
     tracemalloc.start()
-    started = time.monotonic()
+    started = time.process_time()
     try:
         with stick.site() as site, Beneath.open(stick.path, kernel_resolves=kernel_resolves) as root:
             inspect_medium(stick.desk(site), root)
@@ -75,7 +78,7 @@ def taken_from(stick: Stick, *, kernel_resolves: bool = True) -> list[Taken]:
     finally:
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-    assert time.monotonic() - started < SECONDS
+    assert time.process_time() - started < SECONDS
     assert peak < 64 * MIB
     return taken
 
@@ -101,17 +104,34 @@ def assert_medium_refused(stick: Stick, code: str) -> None:
 
 
 def assert_terminal_is_safe(stick: Stick, code: str) -> None:
-    """The command says the code, and sends the terminal nothing but text."""
+    """The command says the code within its bounds, and sends the terminal nothing but text."""
+    exit_code, said = said_by(stick, "inspect")
+    assert f"[{code}]" in said
+    assert exit_code != 0
+
+
+def said_by(stick: Stick, *words: str) -> tuple[int, str]:
+    """What `ao media …` prints, within its bounds, once every character was found to be one that only shows."""
     done = subprocess.run(
-        [AO, "media", "inspect", stick.path, "--state-dir", stick.state],
+        [AO, "media", *words, stick.path, "--state-dir", stick.state],
         capture_output=True,
         check=False,
-        timeout=60,
+        timeout=120,
         env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
+        preexec_fn=_bounded,
     )
     said = (done.stdout + done.stderr).decode("utf-8")
-    assert f"[{code}]" in said
-    assert done.returncode != 0
+    assert_harmless(said)
+    assert "Traceback" not in said
+    return done.returncode, said
+
+
+def _bounded() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+
+
+def assert_harmless(said: str) -> None:
     for character in said:
         assert character == "\n" or character.isprintable(), repr(character)
         assert character not in "\u202e\u202d\u2066\u2067\u2068\u2069\u200f", repr(character)

@@ -18,7 +18,7 @@ Spoil = Callable[[Stick, Path], None]
 
 def export(stick: Stick, *, kernel_resolves: bool) -> None:
     with stick.site() as site, Beneath.open(stick.path, kernel_resolves=kernel_resolves) as root:
-        export_medium(site, root, stick.now, request=True)
+        export_medium(site, root, stick.now, request=True).complete()
 
 
 def top_is_a_link(stick: Stick, outside: Path) -> None:
@@ -82,6 +82,6 @@ def test_a_file_of_the_same_name_with_other_bytes_is_not_replaced(tmp_path: Path
     theirs = stick.outbox / "usage-2026-11-23.signed.json"
     theirs.write_bytes(b"somebody's")
     with Beneath.open(stick.path) as root, pytest.raises(Refusal) as caught:
-        put(root, "to-vendor", SITE, [Outgoing(theirs.name, b"ours")])
+        put(root, "to-vendor", SITE, [Outgoing(theirs.name, b"ours")]).complete()
     assert caught.value.code == "media_already_there"
     assert theirs.read_bytes() == b"somebody's"
