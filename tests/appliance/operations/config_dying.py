@@ -162,7 +162,7 @@ def killed(rounds: Rounds, chance: random.Random) -> None:
 def limited(rounds: Rounds, _: random.Random) -> None:
     """The limit rises from one at which nothing can be written until everything can."""
     size = (rounds.state / "ao.db").stat().st_size
-    for number, limit in enumerate([0, *range(512, 2 * size, 2048), 2**30, 2**30, 2**30]):
+    for number, limit in enumerate([0, *range(512, 2 * size, 6144), 2**30, 2**30, 2**30]):
         rounds.round(number, Limited(limit))
 
 
