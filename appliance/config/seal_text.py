@@ -36,7 +36,7 @@ def seal_text(data: bytes, *, file: str, site: str, sealing_key: bytes, load: Re
     """
     document = load(data, file)
     text = data.decode("utf-8")
-    entries = {("models", number, "provider", "api_key"): entry for number, *entry in _entries(document)}
+    entries = _entries(document)
     values: dict[NodePath, str] = {}
     left: list[str] = []
     sealed: list[str] = []
@@ -73,7 +73,7 @@ def _keys(document: Document, file: str) -> Iterator[NodePath]:
 
 def _at(value: Value, path: NodePath) -> Value:
     for step in path:
-        value = value[step]  # type: ignore[call-overload,index]  # the path is one of this document's
+        value = value[step]  # type: ignore[index]  # the path is one of this document's
     return value
 
 
@@ -107,15 +107,15 @@ def _refused(message: str, document: Document, path: NodePath, file: str) -> Yam
     return YamlRefused(message, where=f"{file}, {document.where(path)}", remedy=remedy)
 
 
-def _entries(document: Document) -> list[tuple[int, dict[str, Any], str]]:
-    """Entries in the shape of a model; what has another shape is refused where the config is imported."""
+def _entries(document: Document) -> Mapping[NodePath, tuple[dict[str, Any], str]]:
+    """Provider and alias of each entry in the shape of a model, by the place where its key would stand."""
     models = document.value.get("models") if isinstance(document.value, dict) else None
-    found: list[tuple[int, dict[str, Any], str]] = []
+    found: dict[NodePath, tuple[dict[str, Any], str]] = {}
     for number, entry in enumerate(models if isinstance(models, list) else []):
         if isinstance(entry, dict):
             provider, alias = entry.get("provider"), entry.get("alias")
             if isinstance(provider, dict) and isinstance(alias, str):
-                found.append((number, provider, alias))
+                found["models", number, "provider", "api_key"] = (provider, alias)
     return found
 
 

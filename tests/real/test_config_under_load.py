@@ -79,7 +79,7 @@ class Load:
                 thread.join(60)
 
     def _run(self, act: Act) -> None:
-        http = httpx.Client(trust_env=False, timeout=60)
+        http = openai.DefaultHttpxClient(trust_env=False, timeout=60)
         with openai.OpenAI(base_url=f"{self._gateway.url}/v1", api_key=self._gateway.key, max_retries=0,
                            http_client=http) as client:  # fmt: skip
             while not self.stop.is_set():

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from nacl.public import PrivateKey, SealedBox
 
 from appliance.config.model import Config, read_config
-from appliance.config.open import PROVIDERS
 from appliance.config.sealed import MAX_KEY, PREFIX, DoesNotOpen, Place, is_clear, is_sealed, seal, unseal
 from appliance.config.secrets import resolve_keys
 from appliance.errors import ConfigRefused, SealRefused, SecretMissing
+from appliance.providers.registry import PROVIDERS
 from licensing.config_header import header_of
 from media.strict_yaml import load
 from tests.appliance.papers import SITE, config_head
@@ -82,7 +82,7 @@ def test_a_moved_value_does_not_open_and_tells_nothing_of_itself(moved: Place) -
     with pytest.raises(DoesNotOpen) as refused:
         unseal(seal(KEY, HERE, PUBLIC), moved, opens)
     assert KEY not in str(refused.value)
-    assert HERE.api_base not in str(refused.value)
+    assert "gpu-1" not in str(refused.value)
 
 
 @given(data=st.data())
@@ -152,7 +152,7 @@ def test_the_longest_key_that_can_be_sealed_can_be_read() -> None:
 def test_a_seal_of_another_kind_is_never_sent_as_a_key(value: str) -> None:
     with pytest.raises(ConfigRefused) as refused:
         read(entry(value))
-    assert "models[0].provider.api_key" in refused.value.where
+    assert "models[0].provider.api_key" in str(refused.value.where)
     assert "AAAA" not in str(refused.value)
 
 

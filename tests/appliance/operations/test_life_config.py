@@ -165,7 +165,7 @@ def test_what_the_edition_lacks_is_refused_with_line_key_and_edition(
     put_licence(site, serial=2, edition=edition, add_ons=[])
     with refused(site, "config_refused") as caught:
         bring_config(site, 2, *VENDOR, text=text)
-    assert caught.value.where.endswith("line 9, models[0].provider.name")
+    assert str(caught.value.where).endswith("line 9, models[0].provider.name")
     assert title in caught.value.message
     assert f"the add-on {feature!r}" in caught.value.message
     assert edition in caught.value.message
@@ -180,14 +180,14 @@ def test_nothing_is_switched_off_silently(site: Site) -> None:
     both = DEMO_MODELS + OWN_SERVER.removeprefix("models:\n").replace("chat", "own")
     with refused(site, "config_refused") as caught:
         bring_config(site, 2, *VENDOR, text=both)
-    assert caught.value.where.endswith("line 12, models[1].provider.name")
+    assert str(caught.value.where).endswith("line 12, models[1].provider.name")
 
 
 def test_an_alias_outside_the_allow_list_is_refused_with_its_line(site: Site) -> None:
     put_licence(site, serial=2, models=["talk-*"])
     with refused(site, "config_refused") as caught:
         bring_config(site, 2, *VENDOR)
-    assert caught.value.where.endswith("line 7, models[0].alias")
+    assert str(caught.value.where).endswith("line 7, models[0].alias")
     assert isinstance(caught.value, ConfigRefused)
     assert "talk-*" in caught.value.message
 
