@@ -21,9 +21,9 @@ from typing import Any, Concatenate, ParamSpec
 import click
 
 from appliance.config.secrets import SecretLookup, host_secrets
-from appliance.errors import StateDamaged
+from appliance.errors import StateDamaged, StateUnwritable
 from appliance.settings import Settings, load_settings
-from appliance.state.database import DatabaseFault
+from appliance.state.database import DatabaseFault, DatabaseUnwritable
 from appliance.state.site import Site, open_site
 from licensing.errors import Refusal
 from licensing.shown import shown
@@ -86,6 +86,12 @@ def command(
             except Refusal as refusal:
                 show_refusal(refusal, as_json=as_json)
                 sys.exit(refusal.exit_code)
+            except DatabaseUnwritable as fault:
+                unwritable = StateUnwritable(
+                    f"The state database cannot be written: {fault}.", where=str(settings.state_dir)
+                )
+                show_refusal(unwritable, as_json=as_json)
+                sys.exit(unwritable.exit_code)
             except DatabaseFault as fault:
                 damaged = StateDamaged(f"The state database cannot be used: {fault}.", where=str(settings.state_dir))
                 show_refusal(damaged, as_json=as_json)

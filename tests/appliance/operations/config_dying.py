@@ -13,6 +13,7 @@ import resource
 import signal
 import sys
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
@@ -100,6 +101,8 @@ class Trouble:
             try:
                 self.begin()
                 code = act()
+            except BaseException:
+                traceback.print_exc()
             finally:
                 os._exit(code)
         self.meanwhile(child)
