@@ -21,7 +21,8 @@ from litestar.exceptions import NotFoundException
 from appliance.access.window import RateWindow
 from appliance.config.secrets import host_secrets
 from appliance.gateway.endpoints import endpoints, no_such_path
-from appliance.gateway.upstream import open_client
+from appliance.gateway.slots import Slots
+from appliance.gateway.upstream import Clients
 from appliance.gateway.worker import Worker
 from appliance.host_process import boot_id, die_with_parent
 from appliance.ledger.journal import Journal
@@ -68,7 +69,8 @@ def open_worker(settings: Settings) -> Worker:
         window=RateWindow(
             settings.state_dir / "rate-window", rpm=None, boot_id=bytes.fromhex(boot_id().replace("-", ""))
         ),
-        client=open_client(),
+        clients=Clients(),
+        slots=Slots(settings.state_dir / "slots"),
         tag=tag,
         clock=lambda: datetime.now(UTC),
     )

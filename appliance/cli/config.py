@@ -65,7 +65,7 @@ def add_to(main: click.Group) -> None:
         """Show the config in force."""
         with face.site() as site:
             config, source = config_in_force(site)
-        routes = [{"alias": each.alias, "route": describe(each)} for each in config.deployments]
+        routes = [{"alias": each.alias, "deployment": each.id, "route": describe(each)} for each in config.deployments]
         lines = [f"Config {config.serial}, issued {format_time(config.issued_at)}"]
         lines += [f"  {each['alias']}: {each['route']}" for each in routes]
         return Result(

@@ -29,3 +29,5 @@ def asked_features(config: Config) -> Iterator[Asked]:
     """In the order of the file."""
     for number, each in enumerate(config.deployments):
         yield Asked(FEATURE_OF_PROVIDER.get(each.provider, "byok"), ("models", number, "provider", "name"))
+    for alias in sorted(config.own_routing):
+        yield Asked("custom_routing", ("routing", alias))

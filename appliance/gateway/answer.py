@@ -18,6 +18,8 @@ from appliance.gateway.errors import (
     InvalidRequest,
     UpstreamBusy,
     UpstreamDown,
+    UpstreamMisconfigured,
+    UpstreamOverloaded,
     UpstreamRefusedRequest,
 )
 from appliance.gateway.exchange import Exchange
@@ -93,13 +95,15 @@ async def _open(client: UpstreamClient, call: Call, route: Route) -> Reply:
 def _refusal_of(reply: Reply, body: bytes, route: Route) -> GatewayRefusal:
     status = reply.status
     if status in (401, 403):
-        return UpstreamDown("The model server refused this gateway's own credentials.")
+        return UpstreamMisconfigured("The model server refused this gateway's own credentials.")
     if status == 404:
-        return UpstreamDown("The model server does not know the model that the config names.")
+        return UpstreamMisconfigured("The model server does not know the model that the config names.")
+    wait = reply.retry_after or ""
+    headers = ((b"retry-after", wait.encode()),) if wait.isascii() and wait.isdigit() else ()
     if status == 429:
-        wait = reply.retry_after or ""
-        headers = ((b"retry-after", wait.encode()),) if wait.isascii() and wait.isdigit() else ()
         return UpstreamBusy("The model server is at its own limit.", headers=headers)
+    if status == 503 and headers:
+        return UpstreamOverloaded("The model server cannot take more on now.", headers=headers)
     if 400 <= status < 500 and status != 408:
         return _passed_on(status, body, route)
     return UpstreamDown(f"The model server failed (status {status}).")

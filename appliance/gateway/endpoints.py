@@ -43,9 +43,12 @@ def endpoints(worker: Callable[[], Worker]) -> list[ASGIRouteHandler]:
 
     @asgi("/readyz", copy_scope=False)
     async def readyz(scope: Scope, receive: Receive, send: Send) -> None:
-        """Whether a call would be answered now; if not, the code of the reason and nothing else."""
+        """Whether a call would be answered now; if not, the code of the reason. Names aliases that nobody answers, and
+        no address."""
         refusal = (await worker().snapshot()).refusal
-        body = {"ready": refusal is None} | ({"code": refusal.code} if refusal else {})
+        body: dict[str, object] = {"ready": refusal is None} | ({"code": refusal.code} if refusal else {})
+        if resting := worker().health.resting_aliases(worker().monotonic()):
+            body["no_healthy_deployment"] = resting
         await _send(send, 503 if refusal else 200, msgspec.json.encode(body), _plain(worker()))
 
     @asgi("/", copy_scope=False)
@@ -93,11 +96,12 @@ async def _exchange(
 ) -> None:
     snapshot = await worker.snapshot()
     now = worker.now()
-    key = authenticate(snapshot, dict(scope["headers"]), now)
+    asked = dict(scope["headers"])
+    key = authenticate(snapshot, asked, now)
     started = worker.monotonic()
     body = await read_body(receive)
     call = parse_call(endpoint, body, scope["query_string"].decode("latin-1"))
-    routes = routes_for(snapshot, call.model)
+    routes_for(snapshot, call.model)
     decision = spend(snapshot, worker.window, worker.window_time())
     exchange = Exchange(
         id=request_id,
@@ -107,10 +111,11 @@ async def _exchange(
         started_at=int(now.timestamp() * 1000),
         started=started,
         estimated_prompt_tokens=len(body) // BYTES_PER_TOKEN,
+        headers=asked,
     )
     exchange.begin(worker.journal)
     headers = ((b"x-request-id", request_id.encode()), *rate_headers(snapshot, decision))
-    await relay(worker, exchange, routes, headers, receive, send)
+    await relay(worker, exchange, headers, receive, send)
 
 
 async def _models(worker: Worker, alias: str, scope: HTTPScope, send: Send, request_id: str) -> None:

@@ -10,11 +10,10 @@ from litestar.types import Receive, Send
 from appliance.errors import StateUnwritable
 from appliance.gateway.answer import Streaming, Whole
 from appliance.gateway.departure import Departure
-from appliance.gateway.errors import Fault, UpstreamBusy, UpstreamDown, UpstreamRefusedRequest, error_body
+from appliance.gateway.errors import Fault, NoRoute, UpstreamBusy, UpstreamDown, UpstreamRefusedRequest, error_body
 from appliance.gateway.exchange import Exchange
 from appliance.gateway.failover import first_answer
 from appliance.gateway.request import ClientGone
-from appliance.gateway.snapshot import Route
 from appliance.gateway.stream import DONE, FrameTooLarge, Relay
 from appliance.gateway.worker import Worker
 from appliance.ledger.entry import Outcome
@@ -32,14 +31,12 @@ _STREAM_HEADERS: Headers = (
 _DRAIN_SECONDS = 1.0
 
 
-async def relay(
-    worker: Worker, exchange: Exchange, routes: tuple[Route, ...], headers: Headers, receive: Receive, send: Send
-) -> None:
+async def relay(worker: Worker, exchange: Exchange, headers: Headers, receive: Receive, send: Send) -> None:
     """Answers the app. However it ends, the exchange has its one entry before the last byte goes out."""
     started = _Started(send)
     try:
         async with Departure(receive):
-            answer = await first_answer(worker.client, exchange, routes)
+            answer = await first_answer(worker, exchange)
             if isinstance(answer, Streaming):
                 await _stream(worker, exchange, answer, headers, started)
             else:
@@ -52,6 +49,8 @@ async def relay(
         raise
     except Exception as error:  # noqa: BLE001 - the last line of defence: an entry and an answer, whatever went wrong
         await _refuse(worker, exchange, error, headers, started)
+    finally:
+        worker.let_go(exchange)
 
 
 class _Started:
@@ -78,6 +77,7 @@ async def _whole(worker: Worker, exchange: Exchange, answer: Whole, headers: Hea
             (b"content-type", answer.content_type.encode()),
             (b"content-length", b"%d" % len(answer.body)),
             *headers,
+            *exchange.told,
         ),
     )
     await out.body(answer.body, more=False)
@@ -88,7 +88,7 @@ async def _stream(worker: Worker, exchange: Exchange, answer: Streaming, headers
     exchange.reply_status = 200
     exchange.first_token = worker.monotonic()
     try:
-        await out.head(200, (*_STREAM_HEADERS, *headers))
+        await out.head(200, (*_STREAM_HEADERS, *headers, *exchange.told))
         chunk: bytes | None = answer.first
         while chunk is not None and not frames.done:
             ready = frames.feed(chunk)
@@ -122,7 +122,7 @@ async def _refuse(worker: Worker, exchange: Exchange, error: Exception, headers:
     refusal = error if isinstance(error, Refusal) else Fault("The gateway failed on this request.")
     if not isinstance(error, Refusal):
         log.error("%s: fault of type %s", exchange.id, type(error).__name__, exc_info=error)
-    if isinstance(refusal, UpstreamRefusedRequest | UpstreamBusy):
+    if isinstance(refusal, UpstreamRefusedRequest | UpstreamBusy | NoRoute):
         outcome = Outcome.UPSTREAM_REFUSED
     else:
         outcome = Outcome.FAULT if isinstance(refusal, Fault | StateUnwritable) else Outcome.UPSTREAM_FAILED
@@ -136,6 +136,12 @@ async def _refuse(worker: Worker, exchange: Exchange, error: Exception, headers:
     extra: Headers = getattr(refusal, "headers", ())
     await out.head(
         refusal.http_status,
-        ((b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *extra, *headers),
+        (
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            *extra,
+            *headers,
+            *exchange.told,
+        ),
     )
     await out.body(body, more=False)

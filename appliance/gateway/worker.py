@@ -17,10 +17,13 @@ from appliance.access.window import RateWindow
 from appliance.config.secrets import SecretLookup
 from appliance.gateway.errors import Unavailable
 from appliance.gateway.exchange import Exchange
+from appliance.gateway.health import Health
+from appliance.gateway.slots import Slots
 from appliance.gateway.snapshot import JUDGE_SECONDS, Snapshot, take_snapshot
-from appliance.gateway.upstream import UpstreamClient
+from appliance.gateway.upstream import Clients
 from appliance.ledger.entry import Outcome
 from appliance.ledger.journal import SYNC_SECONDS, Journal
+from appliance.state.health import HealthFolder
 from appliance.state.site import Site
 
 log = logging.getLogger("ao.gateway")
@@ -36,7 +39,8 @@ class Worker:
         secrets: SecretLookup,
         journal: Journal,
         window: RateWindow,
-        client: UpstreamClient,
+        clients: Clients,
+        slots: Slots,
         tag: str,
         clock: Callable[[], datetime],
     ) -> None:
@@ -51,7 +55,11 @@ class Worker:
         self._snapshot = take_snapshot(site, secrets, clock())
         self._judged = self.monotonic()
         self.window = window
-        self.client = client
+        self.clients = clients
+        self.slots = slots
+        self._reports = HealthFolder(site.folder)
+        self.health = Health(tag)
+        self.health.follow(self._snapshot)
 
     monotonic = staticmethod(time.monotonic)
 
@@ -77,6 +85,12 @@ class Worker:
             await self._refresh()
         return self._snapshot
 
+    def let_go(self, exchange: Exchange) -> None:
+        """Gives back the place of a stream that is over, and remembers what became of it."""
+        lease, exchange.lease = exchange.lease, None
+        if lease is not None:
+            lease.over(failed=exchange.outcome is Outcome.UPSTREAM_FAILED, now=self.monotonic())
+
     def settle(self, exchange: Exchange, outcome: Outcome) -> None:
         """Writes the exchange's entry and counts its tokens against the caps."""
         tokens = exchange.end(self._journal, outcome, self.monotonic())
@@ -89,6 +103,7 @@ class Worker:
             await asyncio.sleep(SYNC_SECONDS)
             try:
                 await asyncio.to_thread(self._journal.sync)
+                self.health.share(self._reports, self.monotonic())
                 if self.monotonic() - self._judged >= JUDGE_SECONDS:
                     await self._refresh()
             except OSError:
@@ -108,3 +123,4 @@ class Worker:
                 refusal = Unavailable("The state of this site cannot be read.", remedy="Ask the operator: ao status.")
                 self._snapshot = replace(self._snapshot, generation=generation, refusal=refusal)
             self._judged = self.monotonic()
+            self.health.follow(self._snapshot)
