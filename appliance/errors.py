@@ -19,6 +19,7 @@ model call is in gateway/errors.py.)
         ├── ConfigFrozen         63  the licence's rung allows no new config
         ├── OfficerKeyRefused    64  a key file that is no officer's
         ├── ConfigUnusable       65  the config in force can no longer be believed or read
+        ├── ModelUnknown         66  no model of that name, or not for this site
         ├── KeyUnknown           70  no API key of that id
         ├── KeyRefused           71  a key that cannot be made as asked
         ├── NothingToExport      80  no sealed usage matches
@@ -137,6 +138,13 @@ class ConfigUnusable(ApplianceError):
     exit_code = 65
     http_status = 503
     default_remedy = "Import a config that is signed by those who may sign now: ao config import FILE."
+
+
+class ModelUnknown(ApplianceError):
+    code = "model_unknown"
+    exit_code = 66
+    http_status = 404
+    default_remedy = "List the models: ao config show."
 
 
 class KeyUnknown(ApplianceError):

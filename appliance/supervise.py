@@ -22,19 +22,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import FrameType
 
+from appliance.config.in_force import open_config_in_force
 from appliance.config.secrets import host_secrets
 from appliance.errors import GatewayFailed, PortTaken
 from appliance.gateway.snapshot import take_snapshot
 from appliance.host_process import boot_id
 from appliance.ledger.store import prune, take_in
 from appliance.operations.usage import seal_due
+from appliance.probing import Prober, Target, targets_in
 from appliance.settings import SETTINGS_VARIABLE, Settings
 from appliance.state.database import transaction
+from appliance.state.health import HealthFolder
 from appliance.state.serving import ServingLock
 from appliance.state.site import Site, open_site
 from appliance.state.standing import judge_site, reported_until
 from licensing.clock import Look, observe, step_between, witness
 from licensing.document import Verified, format_time
+from licensing.errors import Refusal
 from licensing.standing import Standing
 from licensing.version import BUILD_TIME
 
@@ -78,6 +82,7 @@ def serve(settings: Settings, *, on_ready: Callable[[Site, Standing], None]) -> 
         signal.signal(signal.SIGTERM, stop.ask)
         signal.signal(signal.SIGINT, stop.ask)
         run = _record_start(site)
+        HealthFolder(site.folder).clear()
         _let_serve(gateway)
         try:
             _wait_until_ready(gateway, settings, stop)
@@ -112,12 +117,16 @@ def _tolerance(site: Site) -> timedelta:
 def _keep_books(site: Site, gateway: subprocess.Popen[bytes], standing: Standing, stop: _Stop) -> None:
     before = steady_since = _look()
     judged = time.monotonic()
+    prober, generation = Prober(HealthFolder(site.folder)), -1
     while not stop.asked:
         time.sleep(TAKE_IN_SECONDS)
         if gateway.poll() is not None:
             raise GatewayFailed(f"The gateway's main process ended by itself (exit {gateway.returncode}).")
         try:
             take_in(site.database, site.journal_folder, _now())
+            if site.board.generation != generation:
+                generation = site.board.generation
+                prober.watch(_to_probe(site))
             if time.monotonic() - judged >= JUDGE_SECONDS:
                 judged = time.monotonic()
                 stepped, before = _observe_clock(site, before)
@@ -128,6 +137,15 @@ def _keep_books(site: Site, gateway: subprocess.Popen[bytes], standing: Standing
         except Exception:
             # Whatever it is: the journal keeps every entry until it can be taken in; serving and trying go on.
             log.exception("the books could not be kept; trying again")
+    prober.stop()
+
+
+def _to_probe(site: Site) -> tuple[Target, ...]:
+    """Nothing, where there is no config that may be believed."""
+    try:
+        return targets_in(open_config_in_force(site, site.trust()).verified.claims.deployments)
+    except Refusal:
+        return ()
 
 
 def _observe_clock(site: Site, before: Look) -> tuple[bool, Look]:

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import click
 
-from appliance.cli import config, keys, licence, officer, quickstart, receipt, serve, site, status, trust, usage, verify
+from appliance.cli import (
+    config,
+    keys,
+    licence,
+    officer,
+    quickstart,
+    receipt,
+    route,
+    serve,
+    site,
+    status,
+    trust,
+    usage,
+    verify,
+)
 from licensing.version import __version__
 
 
@@ -24,6 +38,7 @@ def main() -> None:
 site.add_to(main)
 licence.add_to(main)
 config.add_to(main)
+route.add_to(main)
 keys.add_to(main)
 serve.add_to(main)
 usage.add_to(main)

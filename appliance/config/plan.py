@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from appliance.config.model import Config, Deployment
+from appliance.config.words import deployment_in_words, policy_in_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,8 @@ class Plan:
 
 def plan(before: Config | None, after: Config) -> Plan:
     """The difference between the config in force and a new one."""
-    old = _routes(before.deployments if before else ())
-    new = _routes(after.deployments)
+    old = _routes(before) if before else {}
+    new = _routes(after)
     old_keys, new_keys = (_keys(each.deployments if each else ()) for each in (before, after))
     changes = [
         Change(alias, "added" if alias not in old else "changed", old.get(alias, ()), routes)
@@ -59,7 +60,9 @@ def describe(deployment: Deployment) -> str:
     else:
         key = f" with key {deployment.api_key}" if deployment.api_key.startswith("${") else " with a key in the config"
     tags = f" [{', '.join(deployment.tags)}]" if deployment.tags else ""
-    return f"{deployment.provider} {deployment.model}{place}{key}{tags}"
+    of = deployment
+    more = deployment_in_words(of.weight, of.price, of.limits, of.timeouts, of.probe)
+    return f"{deployment.provider} {deployment.model}{place}{key}{tags}{more}"
 
 
 def _keys(deployments: Iterable[Deployment]) -> dict[str, tuple[str | None, ...]]:
@@ -70,8 +73,11 @@ def _keys(deployments: Iterable[Deployment]) -> dict[str, tuple[str | None, ...]
     return keys
 
 
-def _routes(deployments: Iterable[Deployment]) -> dict[str, tuple[str, ...]]:
+def _routes(config: Config) -> dict[str, tuple[str, ...]]:
+    """The deployments of each alias, and after them how they are routed, where the config says that."""
     routes: dict[str, tuple[str, ...]] = {}
-    for each in deployments:
+    for each in config.deployments:
         routes[each.alias] = (*routes.get(each.alias, ()), describe(each))
+    for alias, policy in config.routing.items():
+        routes[alias] = (*routes[alias], policy_in_words(policy))
     return routes

@@ -122,6 +122,8 @@ class Course(Generic[C]):
                 self._retry_after = min(retry_after, self._retry_after or retry_after)
         if cause not in policy.on:
             self._left, self._full = [], []
+            if cause not in policy.retry.on:
+                self._worth = []
 
     def answered(self, step: Try[C]) -> None:
         self.tried.append((step.candidate, None))
