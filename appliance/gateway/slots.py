@@ -115,6 +115,7 @@ class _Places:
 
     async def queue(self, key: str, seconds: float, candidate: Candidate) -> int:
         limits = candidate.limits
+        self._most = limits.concurrent or 0
         if len(self.line) >= limits.queue:
             raise _full("and its queue is full")
         place: asyncio.Future[int] = asyncio.get_running_loop().create_future()
