@@ -23,7 +23,8 @@ from appliance.access.window import RateWindow
 from appliance.config.secrets import host_secrets
 from appliance.gateway.endpoints import endpoints, no_such_path, with_v1
 from appliance.gateway.metrics import metrics
-from appliance.gateway.upstream import open_client
+from appliance.gateway.slots import Slots
+from appliance.gateway.upstream import Clients
 from appliance.gateway.worker import Worker
 from appliance.host_process import boot_id, die_with_parent, keep_memory_to_oneself
 from appliance.ledger.journal import Journal
@@ -82,7 +83,8 @@ def open_worker(settings: Settings) -> Worker:
         window=RateWindow(
             settings.state_dir / "rate-window", rpm=None, boot_id=bytes.fromhex(boot_id().replace("-", ""))
         ),
-        client=open_client(),
+        clients=Clients(),
+        slots=Slots(settings.state_dir / "slots"),
         counts=WorkerCounts(),
         tag=tag,
         clock=lambda: datetime.now(UTC),

@@ -23,6 +23,7 @@ model call is in gateway/errors.py.)
         ├── SealRefused          67  a sealed key that does not open at this site and place
         ├── RollbackRefused      68  a config that cannot be gone back to
         ├── ProviderUnknown      69  no row of that name in the catalogue
+        ├── ModelUnknown         73  no model of that name, or not for this site
         ├── KeyUnknown           70  no API key of that id
         ├── KeyRefused           71  a key that cannot be made as asked
         ├── NothingToExport      80  no sealed usage matches
@@ -186,6 +187,13 @@ class ProviderUnknown(ApplianceError):
     code = "provider_unknown"
     exit_code = 69
     default_remedy = "List the catalogue: ao providers list."
+
+
+class ModelUnknown(ApplianceError):
+    code = "model_unknown"
+    exit_code = 73
+    http_status = 404
+    default_remedy = "List the models: ao config show."
 
 
 class KeyUnknown(ApplianceError):

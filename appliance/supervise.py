@@ -24,6 +24,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 
+from appliance.config.in_force import open_config_in_force
 from appliance.config.secrets import host_secrets
 from appliance.errors import GatewayFailed, PortTaken, StateDamaged
 from appliance.gateway.snapshot import take_snapshot
@@ -34,14 +35,17 @@ from appliance.observe.exposition import Exposition
 from appliance.observe.tally import Tally
 from appliance.observe.worker_counts import VARIABLE, empty_folder
 from appliance.operations.usage import CLOCK_LEAD, STEADY_LEAD, drop_old, seal_due
+from appliance.probing import Prober, Target, targets_in
 from appliance.settings import SETTINGS_VARIABLE, Settings
 from appliance.state.database import DatabaseFault, is_damage, transaction
+from appliance.state.health import HealthFolder
 from appliance.state.inspection import Inspection
 from appliance.state.serving import ServingLock
 from appliance.state.site import DATABASE, Site, open_site
 from appliance.state.standing import judge_site, reported_until
 from licensing.clock import Look, observe, step_between, witness
 from licensing.document import Verified, format_time
+from licensing.errors import Refusal
 from licensing.standing import Standing
 from licensing.version import BUILD_TIME
 
@@ -91,6 +95,7 @@ def serve(settings: Settings, *, on_ready: Callable[[Site, Standing], None]) -> 
         signal.signal(signal.SIGTERM, stop.ask)
         signal.signal(signal.SIGINT, stop.ask)
         run = _record_start(site)
+        HealthFolder(site.folder).clear()
         _let_serve(gateway)
         try:
             _wait_until_ready(gateway, settings, stop)
@@ -143,6 +148,7 @@ def _keep_books(
     before = steady_since = _look()
     judged = time.monotonic()
     inspection = Inspection(site.folder / DATABASE)
+    prober, generation = Prober(HealthFolder(site.folder)), -1
     while not stop.asked:
         time.sleep(TAKE_IN_SECONDS)
         if gateway.poll() is not None:
@@ -150,6 +156,9 @@ def _keep_books(
         try:
             take_in(site.database, site.journal_folder, _now(), taken=tally.add)
             books.took_in()
+            if site.board.generation != generation:
+                generation = site.board.generation
+                prober.watch(_to_probe(site))
             if time.monotonic() - judged >= JUDGE_SECONDS:
                 judged = time.monotonic()
                 stepped, before = _observe_clock(site, before)
@@ -168,6 +177,15 @@ def _keep_books(
                 raise StateDamaged(f"The state database is damaged: {exc}.", where=str(site.folder)) from exc
             # Whatever it is: the journal keeps every entry until it can be taken in; serving and trying go on.
             log.exception("the books could not be kept; trying again")
+    prober.stop()
+
+
+def _to_probe(site: Site) -> tuple[Target, ...]:
+    """Nothing, where there is no config that may be believed."""
+    try:
+        return targets_in(open_config_in_force(site, site.trust()).verified.claims.deployments)
+    except Refusal:
+        return ()
 
 
 def _observe_clock(site: Site, before: Look) -> tuple[bool, Look]:

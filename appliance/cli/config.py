@@ -11,6 +11,7 @@ from appliance.cli.config_history import add_history_to
 from appliance.cli.face import Face, Result, command
 from appliance.cli.passphrase import ask_passphrase, passphrase_options
 from appliance.config.plan import describe
+from appliance.config.words import policy_in_words
 from appliance.officer.lay_out import Paper
 from appliance.operations.config import activate_config, compare_config, config_in_force, examine_config
 from appliance.operations.officer import Signed, prepare_to_cosign, prepare_to_sign, sign_paper
@@ -68,11 +69,13 @@ def add_to(main: click.Group) -> None:
         """Show the config in force."""
         with face.site() as site:
             config, source = config_in_force(site)
-        routes = [{"alias": each.alias, "route": describe(each)} for each in config.deployments]
+        routes = [{"alias": each.alias, "deployment": each.id, "route": describe(each)} for each in config.deployments]
         lines = [f"Config {config.serial}, issued {format_time(config.issued_at)}"]
         lines += [f"  {each['alias']}: {each['route']}" for each in routes]
+        routing = {alias: policy_in_words(policy) for alias, policy in config.routing.items()}
+        lines += [f"  {alias}: {words}" for alias, words in routing.items()]
         return Result(
-            {"serial": config.serial, "issued_at": format_time(config.issued_at), "models": routes}
+            {"serial": config.serial, "issued_at": format_time(config.issued_at), "models": routes, "routing": routing}
             | ({"text": source} if text else {}),
             source.splitlines() if text else lines,
         )

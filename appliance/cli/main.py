@@ -17,6 +17,7 @@ from appliance.cli import (
     providers,
     quickstart,
     receipt,
+    route,
     serve,
     site,
     status,
@@ -45,6 +46,7 @@ def main() -> None:
 site.add_to(main)
 licence.add_to(main)
 config.add_to(main)
+route.add_to(main)
 keys.add_to(main)
 serve.add_to(main)
 usage.add_to(main)

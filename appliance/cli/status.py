@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from typing import Any
 
@@ -21,7 +22,7 @@ def add_to(main: click.Group) -> None:
         Exit code: the licence rung's (20-28), else that of a fault in the config (60-65), else 0.
         """
         with face.site() as site:
-            found = status(site, face.now)
+            found = status(site, face.now, time.monotonic())
         fault = found.config_fault.exit_code if found.config_fault else 0
         return Result(_data(found), _lines(found), found.standing.terms.exit_code or fault)
 
@@ -47,7 +48,10 @@ def _data(found: Status) -> dict[str, Any]:
         },
         "config": {
             "serial": found.config.serial,
-            "deployments": [{"alias": each.alias, "route": describe(each)} for each in found.config.deployments],
+            "deployments": [
+                {"alias": each.alias, "route": describe(each), "health": asdict(health)}
+                for each, health in zip(found.config.deployments, found.health, strict=True)
+            ],
         }
         if found.config
         else None,
@@ -86,7 +90,8 @@ def _lines(found: Status) -> list[str]:
     )
     if found.config:
         lines.append(f"config    serial {found.config.serial}, {len(found.config.deployments)} deployments")
-        lines += [f"          {each.alias}: {describe(each)}" for each in found.config.deployments]
+        for each, health in zip(found.config.deployments, found.health, strict=True):
+            lines += [f"          {each.alias}: {describe(each)}", f"            {each.id}: {health.words}"]
     else:
         lines.append(f"config    {found.config_fault} [{found.config_fault.code if found.config_fault else ''}]")
         lines.append(f"          {found.config_fault.remedy if found.config_fault else ''}")

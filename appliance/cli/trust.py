@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from pathlib import Path
 
 import click
@@ -32,7 +33,7 @@ def add_to(main: click.Group) -> None:
         with face.site() as site:
             steps = import_trust(site, list(files), face.now)
             version = site.trust().serial
-            found = status(site, face.now)
+            found = status(site, face.now, time.monotonic())
         return Result(
             {"steps": [{"version": s.version, "digest": s.digest, "arrival": s.arrival.value} for s in steps]},
             [

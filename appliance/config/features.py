@@ -48,3 +48,5 @@ def asked_features(config: Config) -> Iterator[Asked]:
         yield Asked(feature_of(each), ("models", number, "provider", "name"))
     for name in config.reserved:
         yield Asked(RESERVED[name], (name,))
+    for alias in sorted(config.own_routing):
+        yield Asked("custom_routing", ("routing", alias))

@@ -6,19 +6,25 @@ refusal names the key and the line. Which providers exist is an argument, so tha
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from appliance.config.handling_part import Handling, RollbackPart, SecretsPart, handling
 from appliance.config.media_part import MediaPart, MediaPolicy, media_policy
+from appliance.config.part import Part, Tag, refused
+from appliance.config.policy import AS_WRITTEN, Limits, Policy, Price, Probe, Timeouts
 from appliance.config.provider_rows import ProviderRowPart, read_rows
+from appliance.config.routing import read_routing
+from appliance.config.routing_part import LIMITS, TIMEOUTS, LimitsPart, PricePart, ProbePart, TimeoutsPart, Weight
 from appliance.config.sealed import ANY_PREFIX, PREFIX, is_sealed
 from appliance.config.usage_part import UsagePart, UsagePolicy
 from appliance.errors import ConfigRefused
@@ -27,7 +33,6 @@ from licensing.config_header import HEADER_MEMBERS, ConfigHeader
 from media.strict_yaml import Document
 
 Alias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}$")]
-Tag = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 OnDeparture = Literal["cancel", "drain"]
 """What becomes of a call whose app has left: it ends at once, or goes on to its true count for `drain_seconds`."""
 
@@ -36,11 +41,7 @@ Seconds = Annotated[float, Field(gt=0, le=86_400)]
 _SECRET_NAME = re.compile(r"\$\{([A-Z][A-Z0-9_]{0,63})\}")
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class ProviderPart(_Part):
+class ProviderPart(Part):
     name: str
     model: str | None = Field(default=None, min_length=1, max_length=256)
     api_key: str | None = Field(default=None, min_length=1, max_length=8192)
@@ -49,21 +50,27 @@ class ProviderPart(_Part):
     parameters: dict[str, str] = Field(default_factory=dict, max_length=16)
 
 
-class ModelPart(_Part):
+class ModelPart(Part):
     alias: Alias
     provider: ProviderPart
     tags: list[Tag] = Field(default_factory=list, max_length=32)
     on_departure: OnDeparture = "cancel"
     drain_seconds: Seconds = 120.0
+    weight: Weight = 1.0
+    price: PricePart | None = None
+    limits: LimitsPart | None = None
+    timeouts: TimeoutsPart = TimeoutsPart()
+    probe: ProbePart | None = None
 
 
-class ConfigPart(_Part):
+class ConfigPart(Part):
     models: list[ModelPart] = Field(min_length=1, max_length=2000)
     media: MediaPart = MediaPart()
     secrets: SecretsPart = SecretsPart()
     rollback: RollbackPart = RollbackPart()
     usage: UsagePart = Field(default_factory=UsagePart)
     providers: list[ProviderRowPart] = Field(default_factory=list, max_length=200)
+    routing: dict[str, Any] = Field(default_factory=dict, max_length=2001)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,7 @@ class Deployment:
     """One place where an alias can be answered. `api_key` is still `${NAME}`: secrets are looked up at activation.
 
     `row` is that of its provider, None for the built-in ones; `parameters` has a value for each that the row names.
+    `id` is the alias and a digest of provider, address, model and key name: it stays when entries are moved about.
     """
 
     id: str
@@ -84,6 +92,11 @@ class Deployment:
     parameters: Mapping[str, str] = field(default_factory=dict)
     on_departure: OnDeparture = "cancel"
     drain_seconds: float = 120.0
+    weight: float = 1.0
+    price: Price | None = None
+    limits: Limits = LIMITS
+    timeouts: Timeouts = TIMEOUTS
+    probe: Probe | None = None
 
     @property
     def auth(self) -> Auth:
@@ -96,8 +109,9 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """`deployments` in the order written: for one alias, each next one is the fallback of the one before.
-    `reserved` are the sections that it asks for by name and that this release cannot read."""
+    """`deployments` in the order written. `routing` has the policy of each alias that is given one; `own_routing` are
+    the keys under which there is a policy, and not a preset's name. `reserved` are the sections that it asks for by
+    name and that this release cannot read."""
 
     serial: int
     site: str
@@ -107,6 +121,11 @@ class Config:
     handling: Handling = field(default_factory=Handling)
     reserved: tuple[str, ...] = ()
     usage: UsagePolicy = field(default_factory=UsagePolicy)
+    routing: Mapping[str, Policy] = field(default_factory=dict)
+    own_routing: frozenset[str] = frozenset()
+
+    def policy(self, alias: str) -> Policy:
+        return self.routing.get(alias, AS_WRITTEN)
 
     @property
     def aliases(self) -> tuple[str, ...]:
@@ -135,15 +154,19 @@ def read_config(
 ) -> Config:
     """The config in an already verified document. Raises ConfigRefused with line and key."""
     part, asked = _part_of(document, reserved)
+    deployments = _deployments(document, part, providers)
+    routing, own = read_routing(document, part.routing, deployments)
     return Config(
         header.serial,
         header.site,
         header.issued_at,
-        _deployments(document, part, providers),
+        deployments,
         media_policy(part.media),
         handling(part.secrets, part.rollback),
         asked,
         part.usage.policy(),
+        routing,
+        own,
     )
 
 
@@ -162,7 +185,7 @@ def _part_of(document: Document, reserved: Collection[str]) -> tuple[ConfigPart,
     try:
         return ConfigPart.model_validate(members), asked
     except ValidationError as exc:
-        raise _refused(document, exc) from exc
+        raise refused(document, exc) from exc
 
 
 def _deployments(
@@ -170,7 +193,8 @@ def _deployments(
 ) -> tuple[Deployment, ...]:
     own = read_rows(document, part.providers, providers)
     known = {**providers, **{id_: ProviderNeeds.of_row(row) for id_, row in own.items()}}
-    return tuple(_deployment(document, number, entry, known) for number, entry in enumerate(part.models))
+    read = (_deployment(document, number, entry, known) for number, entry in enumerate(part.models))
+    return _each_with_an_id_of_its_own(read)
 
 
 def _deployment(document: Document, number: int, entry: ModelPart, known: Mapping[str, ProviderNeeds]) -> Deployment:
@@ -206,8 +230,13 @@ def _deployment(document: Document, number: int, entry: ModelPart, known: Mappin
             "An api_key is either the key itself or exactly ${NAME}, with NAME in capitals, digits and underscores.",
             where=document.where((*place, "api_key")),
         )
+    if provider.api_base is None and entry.probe is not None:
+        raise ConfigRefused(
+            f"Provider {needs.name!r} has no address that could be probed.",
+            where=document.where(("models", number, "probe")),
+        )
     return Deployment(
-        id=f"{entry.alias}#{number}",
+        id=_id_of(entry),
         alias=entry.alias,
         provider=provider.name,
         model=provider.model or entry.alias,
@@ -218,6 +247,11 @@ def _deployment(document: Document, number: int, entry: ModelPart, known: Mappin
         parameters=MappingProxyType(parameters),
         on_departure=entry.on_departure,
         drain_seconds=entry.drain_seconds,
+        weight=entry.weight,
+        price=entry.price.value() if entry.price else None,
+        limits=entry.limits.value() if entry.limits else LIMITS,
+        timeouts=entry.timeouts.value(),
+        probe=entry.probe.value() if entry.probe else None,
     )
 
 
@@ -267,6 +301,26 @@ def _some(known: Mapping[str, ProviderNeeds]) -> str:
     return ", ".join(named) + (f", and {more} of the catalogue" if more else "")
 
 
+def _id_of(entry: ModelPart) -> str:
+    """Of a key only the name of its variable counts: a digest of the key itself would be a way to try guesses."""
+    provider = entry.provider
+    key = secret_name(provider.api_key) if provider.api_key is not None else None
+    told = repr(
+        (provider.name, provider.model, provider.api_base, provider.region, sorted(provider.parameters.items()), key)
+    )
+    return f"{entry.alias}#{hashlib.sha256(told.encode()).hexdigest()[:8]}"
+
+
+def _each_with_an_id_of_its_own(deployments: Iterable[Deployment]) -> tuple[Deployment, ...]:
+    """Entries that are alike are told apart by their order."""
+    seen: Counter[str] = Counter()
+    told_apart = []
+    for each in deployments:
+        seen[each.id] += 1
+        told_apart.append(each if seen[each.id] == 1 else replace(each, id=f"{each.id}.{seen[each.id]}"))
+    return tuple(told_apart)
+
+
 def _can_be_called(address: str) -> bool:
     try:
         parts = urlsplit(address)
@@ -279,11 +333,3 @@ def secret_name(api_key: str) -> str | None:
     """The NAME in `${NAME}`, or None where the text is the key itself."""
     found = _SECRET_NAME.fullmatch(api_key)
     return found.group(1) if found else None
-
-
-def _refused(document: Document, error: ValidationError) -> ConfigRefused:
-    fault: Any = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    path = tuple(fault["loc"])
-    if fault["type"] == "extra_forbidden":
-        return ConfigRefused(f"There is no such setting here: {str(path[-1])[:64]!r}.", where=document.where(path))
-    return ConfigRefused(f"{fault['msg'].removeprefix('Value error, ')}.", where=document.where(path))

@@ -11,6 +11,7 @@ from appliance.config.sealed import is_clear, is_sealed
 from appliance.config.settings_diff import SettingChange, extras_of, settings_changed
 from appliance.config.usage_part import UsagePolicy
 from appliance.config.usage_part import changes as usage_changes
+from appliance.config.words import deployment_in_words, policy_in_words
 from licensing.shown import shown
 from media.yaml_document import Value
 
@@ -97,7 +98,9 @@ def describe(deployment: Deployment) -> str:
     else:
         key = f" with key {deployment.api_key}" if deployment.api_key.startswith("${") else " with a key in the config"
     tags = f" [{', '.join(deployment.tags)}]" if deployment.tags else ""
-    return f"{deployment.provider} {shown(deployment.model, 256)}{shown(place, 1100)}{key}{tags}{_row(deployment)}"
+    of = deployment
+    more = deployment_in_words(of.weight, of.price, of.limits, of.timeouts, of.probe)
+    return f"{of.provider} {shown(of.model, 256)}{shown(place, 1100)}{key}{tags}{_row(of)}{more}"
 
 
 def _row(deployment: Deployment) -> str:
@@ -128,4 +131,6 @@ def _routes(config: Config | None, text: Value) -> dict[str, tuple[str, ...]]:
     for number, each in enumerate(config.deployments if config else ()):
         extras = extras_of(entries[number]) if isinstance(entries, list) and number < len(entries) else ""
         routes[each.alias] = (*routes.get(each.alias, ()), describe(each) + (f" ({extras})" if extras else ""))
+    for alias, policy in (config.routing if config else {}).items():
+        routes[alias] = (*routes.get(alias, ()), policy_in_words(policy))
     return routes

@@ -14,13 +14,15 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from appliance.gateway.dialects.known import DIALECTS, Dialect
+from appliance.gateway.dialects.known import COUNT_TOKENS, DIALECTS, Dialect
 from appliance.gateway.errors import (
     BodySpent,
     GatewayRefusal,
     InvalidRequest,
     UpstreamBusy,
     UpstreamDown,
+    UpstreamMisconfigured,
+    UpstreamOverloaded,
     UpstreamRefusedRequest,
 )
 from appliance.gateway.event_stream import Bytes, meter_of
@@ -42,7 +44,6 @@ from appliance.providers.call import (
 )
 
 EVENT_STREAM = "text/event-stream; charset=utf-8"
-COUNT_TOKENS = "messages/count_tokens"
 MAY_BE_BYTES = frozenset({"audio/speech", "audio/transcriptions", "audio/translations"})
 MAY_STREAM_UNASKED = MAY_BE_BYTES | {"images/edits"}
 """Endpoints whose request asks for a stream in a part of a form, or by another member than `stream`."""
@@ -250,13 +251,15 @@ def _meant(status: int, body: bytes, wire: Wire | None) -> tuple[int, bytes]:
 
 def _refusal_of(status: int, body: bytes, retry_after: str | None, route: Route) -> GatewayRefusal:
     if status in (401, 403):
-        return UpstreamDown("The model server refused this gateway's own credentials.")
+        return UpstreamMisconfigured("The model server refused this gateway's own credentials.")
     if status == 404:
-        return UpstreamDown("The model server does not know the model that the config names.")
+        return UpstreamMisconfigured("The model server does not know the model that the config names.")
+    wait = retry_after or ""
+    headers = ((b"retry-after", wait.encode()),) if wait.isascii() and wait.isdigit() else ()
     if status == 429:
-        wait = retry_after or ""
-        headers = ((b"retry-after", wait.encode()),) if wait.isascii() and wait.isdigit() else ()
         return UpstreamBusy("The model server is at its own limit.", headers=headers)
+    if status == 503 and headers:
+        return UpstreamOverloaded("The model server cannot take more on now.", headers=headers)
     if 400 <= status < 500 and status != 408:
         return _passed_on(status, body, route)
     return UpstreamDown(f"The model server failed (status {status}).")

@@ -72,12 +72,14 @@ def endpoints(worker: Callable[[], Worker]) -> list[ASGIRouteHandler]:
 
     @asgi("/readyz", copy_scope=False)
     async def readyz(scope: Scope, receive: Receive, send: Send) -> None:
-        """Whether a call would be answered now; if not, the code of the reason. When the next usage report is due, if
-        that is soon. Nothing else."""
+        """Whether a call would be answered now; if not, the code of the reason. Names aliases that nobody answers, and
+        when the next usage report is due, if that is soon. No address."""
         snapshot = await worker().snapshot()
         refusal, due = snapshot.refusal, snapshot.standing.report_due
-        body = {"ready": refusal is None} | ({"code": refusal.code} if refusal else {})
+        body: dict[str, object] = {"ready": refusal is None} | ({"code": refusal.code} if refusal else {})
         body |= {"usage_report_due": format_time(due)} if due else {}
+        if resting := worker().health.resting_aliases(worker().monotonic()):
+            body["no_healthy_deployment"] = resting
         await _send(send, 503 if refusal else 200, msgspec.json.encode(body), _plain(worker()))
 
     @asgi("/", copy_scope=False)
@@ -148,7 +150,7 @@ async def _exchange(
     else:
         body = await read_body(receive, worker.bodies)
         call, length = parse_call(endpoint, body, query, now.timestamp(), _passed(endpoint, sent)), len(body)
-    routes = routes_for(snapshot, call.model)
+    routes_for(snapshot, call.model)
     if call.stream and worker.streams >= worker.stream_limit:
         raise TooManyStreams(
             f"This gateway has its {worker.stream_limit} streams a worker under way; try again.",
@@ -163,10 +165,11 @@ async def _exchange(
         started_at=int(now.timestamp() * 1000),
         started=started,
         estimated_prompt_tokens=length // BYTES_PER_TOKEN,
+        headers=sent,
     )
     exchange.begin(worker.journal)
     headers = (*_ids(endpoint, request_id), *rate_headers(snapshot, decision))
-    await relay(worker, exchange, routes, headers, receive, send)
+    await relay(worker, exchange, headers, receive, send)
 
 
 def _is_json(endpoint: str, sent: Mapping[bytes, bytes]) -> bool:

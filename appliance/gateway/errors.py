@@ -116,6 +116,27 @@ class UpstreamBusy(GatewayRefusal):
     kind = "rate_limit_error"
 
 
+class UpstreamOverloaded(UpstreamBusy):
+    """It cannot take the request on now, and says when to come back."""
+
+    code = "upstream_overloaded"
+    http_status = 503
+
+
+class DeploymentFull(UpstreamBusy):
+    """As many calls as the config allows are under way, and no place came free in time."""
+
+    code = "deployment_full"
+
+
+class NoRoute(GatewayRefusal):
+    """No deployment of the model is one that the policy lets answer this call."""
+
+    code = "no_route"
+    http_status = 400
+    kind = "invalid_request_error"
+
+
 class UpstreamRefusedRequest(GatewayRefusal):
     """The upstream's own 4xx, passed on with its status and, where that is safe, its words."""
 
@@ -140,6 +161,21 @@ class BodySpent(GatewayRefusal):
 
     code = "upload_not_repeated"
     http_status = 502
+
+
+class UpstreamUnreachable(UpstreamDown):
+    """There was no connection: nothing of the request was sent."""
+
+
+class UpstreamMisconfigured(UpstreamDown):
+    """It refuses this gateway's credentials, or does not know the model that the config names."""
+
+
+class DeploymentsResting(UpstreamDown):
+    """Every deployment has failed lately, and the policy lets them rest."""
+
+    code = "deployments_resting"
+    http_status = 503
 
 
 class UpstreamTimeout(GatewayRefusal):

@@ -6,9 +6,11 @@ written to the journal exactly once: the end before the last byte of the reply l
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from appliance.access.keys import ApiKey
+from appliance.gateway.lease import Lease
 from appliance.gateway.snapshot import Route, Snapshot
 from appliance.gateway.usage_report import Usage
 from appliance.ledger.entry import Begun, Entry, Outcome
@@ -21,7 +23,11 @@ BYTES_PER_TOKEN = 4
 
 @dataclass(slots=True, repr=False)
 class Exchange:
-    """`started` and friends are monotonic seconds; `started_at` is milliseconds since 1970."""
+    """`started` and friends are monotonic seconds; `started_at` is milliseconds since 1970.
+
+    `headers` are the request's, for rules that route by them. `lease` is the deployment's place that a stream still
+    holds; `told` are the headers that tell how the call was routed, where the policy lets them.
+    """
 
     id: str
     call: Call
@@ -39,6 +45,10 @@ class Exchange:
     gone: bool = False
     """The app has left, and the deployment is let go on to its true count."""
     ended: bool = False
+    outcome: Outcome | None = None
+    headers: Mapping[bytes, bytes] = field(default_factory=dict)
+    lease: Lease | None = None
+    told: tuple[tuple[bytes, bytes], ...] = ()
 
     def begin(self, journal: Journal) -> None:
         journal.begin(
@@ -61,6 +71,7 @@ class Exchange:
         if self.ended:
             return 0
         self.ended = True
+        self.outcome = outcome
         latency_ms = round((now - self.started) * 1000)
         counts = self._counts(outcome)
         journal.end(

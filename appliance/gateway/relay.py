@@ -12,6 +12,7 @@ from appliance.gateway.answer import Streaming, Whole
 from appliance.gateway.departure import Departure
 from appliance.gateway.errors import (
     Fault,
+    NoRoute,
     UpstreamBusy,
     UpstreamDown,
     UpstreamRefusedRequest,
@@ -23,7 +24,6 @@ from appliance.gateway.exchange import Exchange
 from appliance.gateway.failover import first_answer
 from appliance.gateway.frame_cutter import FrameTooLarge
 from appliance.gateway.request import ClientGone
-from appliance.gateway.snapshot import Route
 from appliance.gateway.worker import Worker
 from appliance.ledger.entry import Outcome
 from appliance.providers.call import UnreadableAnswer
@@ -40,16 +40,14 @@ _STREAM_HEADERS: Headers = (
 _DRAIN_SECONDS = 1.0
 
 
-async def relay(
-    worker: Worker, exchange: Exchange, routes: tuple[Route, ...], headers: Headers, receive: Receive, send: Send
-) -> None:
+async def relay(worker: Worker, exchange: Exchange, headers: Headers, receive: Receive, send: Send) -> None:
     """Answers the app. However it ends, the exchange has its one entry before the last byte goes out."""
     out = _Outgoing(send, exchange)
     streams = 1 if exchange.call.stream else 0
     worker.streams += streams
     try:
         async with Departure(receive, out, lambda: _grace(exchange)):
-            answer = await first_answer(worker.client, exchange, routes, worker.counts.upstream_failed)
+            answer = await first_answer(worker, exchange)
             if isinstance(answer, Streaming):
                 await _stream(worker, exchange, answer, headers, out)
             else:
@@ -64,6 +62,7 @@ async def relay(
         await _refuse(worker, exchange, error, headers, out)
     finally:
         worker.streams -= streams
+        worker.let_go(exchange)
 
 
 def _grace(exchange: Exchange) -> float:
@@ -116,6 +115,7 @@ async def _whole(worker: Worker, exchange: Exchange, answer: Whole, headers: Hea
             (b"content-length", b"%d" % len(answer.body)),
             *answer.headers,
             *headers,
+            *exchange.told,
         ),
     )
     await out.body(answer.body, more=False)
@@ -126,7 +126,15 @@ async def _stream(worker: Worker, exchange: Exchange, answer: Streaming, headers
     exchange.reply_status = 200
     exchange.first_token = worker.monotonic()
     try:
-        await out.head(200, ((b"content-type", answer.content_type.encode("latin-1")), *_STREAM_HEADERS, *headers))
+        await out.head(
+            200,
+            (
+                (b"content-type", answer.content_type.encode("latin-1")),
+                *_STREAM_HEADERS,
+                *headers,
+                *exchange.told,
+            ),
+        )
         chunk: bytes | None = answer.first
         while chunk is not None and not meter.done:
             ready = meter.feed(chunk)
@@ -164,7 +172,7 @@ async def _refuse(worker: Worker, exchange: Exchange, error: Exception, headers:
     refusal = error if isinstance(error, Refusal) else Fault("The gateway failed on this request.")
     if not isinstance(error, Refusal):
         log.error("%s: fault of type %s", exchange.id, type(error).__name__, exc_info=error)
-    if isinstance(refusal, UpstreamRefusedRequest | UpstreamBusy):
+    if isinstance(refusal, UpstreamRefusedRequest | UpstreamBusy | NoRoute):
         outcome = Outcome.UPSTREAM_REFUSED
     else:
         outcome = Outcome.FAULT if isinstance(refusal, Fault | StateUnwritable) else Outcome.UPSTREAM_FAILED
@@ -183,6 +191,12 @@ async def _refuse(worker: Worker, exchange: Exchange, error: Exception, headers:
     extra: Headers = getattr(refusal, "headers", ())
     await out.head(
         refusal.http_status,
-        ((b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *extra, *headers),
+        (
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            *extra,
+            *headers,
+            *exchange.told,
+        ),
     )
     await out.body(body, more=False)

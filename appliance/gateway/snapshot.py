@@ -8,7 +8,7 @@ it fails closed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import msgspec
@@ -17,8 +17,11 @@ from appliance.access.keys import ApiKey, keys_by_hash
 from appliance.config.features import feature_of
 from appliance.config.in_force import open_config_in_force
 from appliance.config.model import Config, Deployment
+from appliance.config.policy import Limits, Price
 from appliance.config.secrets import SecretLookup, resolve_keys
 from appliance.errors import ConfigMissing, ConfigUnusable, LicenceRefused, SealRefused, SecretMissing
+from appliance.gateway.dialects.known import CHAT, COUNT_TOKENS, DIALECTS
+from appliance.gateway.routing.candidate import Table, Tables, mark_of
 from appliance.providers.call import Provider
 from appliance.providers.registry import provider_of
 from appliance.state.site import Site
@@ -33,16 +36,35 @@ JUDGE_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Route:
-    """A deployment with all that is needed to call it."""
+    """A deployment with all that is needed to choose it and to call it: a `Candidate` of the routing."""
 
     deployment: Deployment
     provider: Provider
     api_key: str | None
+    id: str = field(init=False)
+    mark: int = field(init=False)
+    tags: frozenset[str] = field(init=False)
+    weight: float = field(init=False)
+    price: Price | None = field(init=False)
+    limits: Limits = field(init=False)
+
+    def __post_init__(self) -> None:
+        of = self.deployment
+        facts = {"id": of.id, "mark": mark_of(of.id.encode()), "tags": frozenset(of.tags)}
+        for name, value in (facts | {"weight": of.weight, "price": of.price, "limits": of.limits}).items():
+            object.__setattr__(self, name, value)
+
+    def serves(self, endpoint: str) -> bool:
+        """Whether its provider has this endpoint (the path below /v1)."""
+        wires = self.provider.wires
+        through_chat = endpoint in DIALECTS and CHAT in wires
+        return self.provider.answer is not None or endpoint in wires or through_chat or endpoint == COUNT_TOKENS
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Snapshot:
-    """`refusal` is why no model may be called now, or None. `hash_key` is what API keys are looked up under."""
+    """`refusal` is why no model may be called now, or None. `hash_key` is what API keys are looked up under. `tables`
+    are the routes with the policies by which one is chosen."""
 
     generation: int
     standing: Standing
@@ -50,6 +72,7 @@ class Snapshot:
     licence: Licence | None
     config: Config | None
     routes: Mapping[str, tuple[Route, ...]]
+    tables: Tables[Route]
     keys: Mapping[bytes, ApiKey]
     hash_key: bytes
     models: Mapping[str, bytes]
@@ -81,6 +104,7 @@ def take_snapshot(site: Site, secrets: SecretLookup, now: datetime) -> Snapshot:
         licence=standing.licence,
         config=config,
         routes=routes,
+        tables=_tables(config, routes),
         keys=keys_by_hash(site.database),
         hash_key=site.key.hash_key,
         models=_models(config, standing.licence, routes),
@@ -104,6 +128,12 @@ def _routes(
         route = Route(each, provider_of(each), keys.get(each.id))
         routes[each.alias] = (*routes.get(each.alias, ()), route)
     return config, routes, None
+
+
+def _tables(config: Config | None, routes: Mapping[str, tuple[Route, ...]]) -> Tables[Route]:
+    if config is None:
+        return {}
+    return {alias: Table(alias, config.policy(alias), candidates) for alias, candidates in routes.items()}
 
 
 def _models(

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 from ry import Client, Duration, Proxy, ReqwestError, Response
 
-from appliance.gateway.errors import UpstreamDown, UpstreamTimeout
+from appliance.gateway.errors import UpstreamDown, UpstreamTimeout, UpstreamUnreachable
 from appliance.gateway.tokens import Tokens
 from appliance.providers.call import UpstreamRequest
 
@@ -56,17 +56,35 @@ class UpstreamClient:
 LACK_SECONDS = 3600.0
 """How long a server is not asked again for an endpoint that it did not have."""
 
-CONNECT_SECONDS = 5
-IDLE_SECONDS = 300
 USER_AGENT = "ao-appliance"
 REPLY_LIMIT_BYTES = 64 * 1024 * 1024
 
+_CLIENTS_KEPT = 16
 _NO_PROXY = Proxy.all("http://127.0.0.1:9", no_proxy="*,0.0.0.0/0,::/0")
 """A proxy for no host by name (*) nor by address: only where one is given are those of the environment left alone."""
 
 
-def open_client() -> UpstreamClient:
-    """One per worker. Its connections are closed when nothing refers to it any more."""
+class Clients:
+    """A worker's clients: one for each length of time that a deployment gives connecting, which is one in most configs.
+
+    How long anything else may take is the caller's to say: none of them waits less than for ever.
+    """
+
+    def __init__(self) -> None:
+        self._by_seconds: dict[float, UpstreamClient] = {}
+
+    def connecting_within(self, seconds: float) -> UpstreamClient:
+        """Its connections are closed when nothing refers to it any more."""
+        client = self._by_seconds.get(seconds)
+        if client is None:
+            if len(self._by_seconds) >= _CLIENTS_KEPT:
+                self._by_seconds.clear()
+            client = self._by_seconds[seconds] = open_client(seconds)
+        return client
+
+
+def open_client(connect_seconds: float) -> UpstreamClient:
+    """Connects within so many seconds, or not at all."""
     # The client's threads share Python's lock, so a second one is no gain; it would start one per core of the host.
     os.environ.setdefault("TOKIO_WORKER_THREADS", "1")
     http = Client(
@@ -80,8 +98,7 @@ def open_client() -> UpstreamClient:
         zstd=False,
         hickory_dns=False,  # the host's own resolver, as everything else on the host
         http1_only=True,
-        connect_timeout=Duration.from_secs(CONNECT_SECONDS),
-        read_timeout=Duration.from_secs(IDLE_SECONDS),
+        connect_timeout=Duration.from_secs_f64(connect_seconds),
         pool_idle_timeout=Duration.from_secs(30),
     )
     return UpstreamClient(http)
@@ -157,7 +174,7 @@ def _header(response: Response, name: str) -> str | None:
 def _refusal(error: ReqwestError) -> UpstreamDown | UpstreamTimeout:
     """What the app is told: never the upstream's address, which is the operator's business."""
     if error.is_connect():
-        return UpstreamDown("The model server cannot be reached.")
+        return UpstreamUnreachable("The model server cannot be reached.")
     if error.is_timeout():
         return UpstreamTimeout("The model server did not answer in time.")
     return UpstreamDown("The model server broke off its answer.")

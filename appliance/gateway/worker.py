@@ -19,12 +19,15 @@ from appliance.config.secrets import SecretLookup
 from appliance.errors import ApplianceError
 from appliance.gateway.errors import Unavailable
 from appliance.gateway.exchange import Exchange
+from appliance.gateway.health import Health
 from appliance.gateway.request import BodyWatch
+from appliance.gateway.slots import Slots
 from appliance.gateway.snapshot import JUDGE_SECONDS, Snapshot, take_snapshot
-from appliance.gateway.upstream import UpstreamClient
+from appliance.gateway.upstream import Clients
 from appliance.ledger.entry import Outcome
 from appliance.ledger.journal import SYNC_SECONDS, Journal
 from appliance.observe.worker_counts import WorkerCounts
+from appliance.state.health import HealthFolder
 from appliance.state.site import Site
 
 log = logging.getLogger("ao.gateway")
@@ -40,7 +43,8 @@ class Worker:
         secrets: SecretLookup,
         journal: Journal,
         window: RateWindow,
-        client: UpstreamClient,
+        clients: Clients,
+        slots: Slots,
         counts: WorkerCounts,
         tag: str,
         clock: Callable[[], datetime],
@@ -59,11 +63,15 @@ class Worker:
         self._snapshot = self._taken
         self._judged = self.monotonic()
         self.window = window
-        self.client = client
         self.counts = counts
         self.bodies = BodyWatch()
         self.streams = 0
         self.stream_limit = stream_limit
+        self.clients = clients
+        self.slots = slots
+        self._reports = HealthFolder(site.folder)
+        self.health = Health(tag)
+        self.health.follow(self._snapshot)
 
     monotonic = staticmethod(time.monotonic)
 
@@ -93,6 +101,12 @@ class Worker:
             await self._refresh()
         return self._snapshot
 
+    def let_go(self, exchange: Exchange) -> None:
+        """Gives back the place of a stream that is over, and remembers what became of it."""
+        lease, exchange.lease = exchange.lease, None
+        if lease is not None:
+            lease.over(failed=exchange.outcome is Outcome.UPSTREAM_FAILED, now=self.monotonic())
+
     def settle(self, exchange: Exchange, outcome: Outcome) -> None:
         """Writes the exchange's entry and counts its tokens against the caps."""
         tokens = exchange.end(self._journal, outcome, self.monotonic())
@@ -108,7 +122,7 @@ class Worker:
             try:
                 await self._sync()
                 self._look_for_room()
-                self.counts.show(exchanges_open=self._journal.open_exchanges)
+                self._tell()
                 if self.monotonic() - self._judged >= JUDGE_SECONDS:
                     await self._refresh()
             except (OSError, ApplianceError):
@@ -119,6 +133,13 @@ class Worker:
         sync = self._journal.begin_sync()
         if sync is not None:
             self._journal.finish_sync(sync, await asyncio.to_thread(sync.flush))
+
+    def _tell(self) -> None:
+        now = self.monotonic()
+        self.counts.show(
+            exchanges_open=self._journal.open_exchanges, resting=self.health.resting(now), waiting=self.slots.waiting()
+        )
+        self.health.share(self._reports, now)
 
     def _look_for_room(self) -> None:
         """A call that could not be recorded is not let in, and takes nothing out of the caps."""
@@ -144,3 +165,4 @@ class Worker:
                 self._taken = replace(self._taken, generation=generation, refusal=refusal)
             self._look_for_room()
             self._judged = self.monotonic()
+            self.health.follow(self._snapshot)

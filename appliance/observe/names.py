@@ -72,6 +72,16 @@ METRICS: Final[Mapping[str, Metric]] = MappingProxyType(
             ),
             Metric("ao_exchanges_open", "gauge", (), "Admitted calls that have not ended.", "worker"),
             Metric(
+                "ao_deployment_resting",
+                "gauge",
+                ("deployment",),
+                "How many workers send a deployment no calls now: it failed, is cooling down, or its probe found it down.",
+                "worker",
+            ),
+            Metric(
+                "ao_queue_depth", "gauge", ("deployment",), "Calls that wait for a place with a deployment.", "worker"
+            ),
+            Metric(
                 "ao_journal_lag_seconds",
                 "gauge",
                 (),

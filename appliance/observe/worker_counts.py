@@ -10,8 +10,10 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, multiprocess
 
@@ -31,7 +33,10 @@ class WorkerCounts:
         self._refusals = _counter("ao_refusals_total", registry)
         self._upstream_errors = _counter("ao_upstream_errors_total", registry)
         self._open = _gauge("ao_exchanges_open", registry)
+        self._resting = _gauge("ao_deployment_resting", registry)
+        self._waiting = _gauge("ao_queue_depth", registry)
         self._seen: dict[str, set[tuple[str, ...]]] = {}
+        self._shown: dict[str, frozenset[str]] = {}
 
     def refused(self, code: str, status: int) -> None:
         self._refusals.labels(*self._kept("refusals", code, str(status))).inc()
@@ -39,9 +44,19 @@ class WorkerCounts:
     def upstream_failed(self, deployment: str, code: str) -> None:
         self._upstream_errors.labels(*self._kept("upstream", deployment, code)).inc()
 
-    def show(self, *, exchanges_open: int) -> None:
-        """The state of this moment."""
+    def show(
+        self, *, exchanges_open: int, resting: Iterable[str] = (), waiting: Mapping[str, int] = MappingProxyType({})
+    ) -> None:
+        """The state of this moment: which deployments this worker leaves alone, how many calls wait for which."""
         self._open.set(exchanges_open)
+        self._show_each(self._resting, "resting", dict.fromkeys(resting, 1))
+        self._show_each(self._waiting, "waiting", waiting)
+
+    def _show_each(self, gauge: Gauge, metric: str, values: Mapping[str, int]) -> None:
+        gone = self._shown.get(metric, frozenset()) - values.keys()
+        for deployment, value in [*values.items(), *((each, 0) for each in gone)]:
+            gauge.labels(*self._kept(metric, deployment)).set(value)
+        self._shown[metric] = frozenset(values)
 
     def _kept(self, metric: str, *labels: str) -> tuple[str, ...]:
         seen = self._seen.setdefault(metric, set())

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from appliance.config.model import Config, read_config
 from appliance.config.plan import describe
+from appliance.config.words import policy_in_words
 from appliance.errors import ConfigRefused
 from appliance.providers.registry import known_needs
 from licensing.algorithms import digest
@@ -55,6 +56,10 @@ class Paper:
         }
         lines = ["A config, to be signed:", *(f"  {name + ':':8} {value}" for name, value in facts.items())]
         lines += [f"  {shown(each.alias)}: {shown(describe(each), 400)}" for each in self.config.deployments]
+        lines += [
+            f"  {shown(alias)}: {shown(policy_in_words(policy), 20_000)}"
+            for alias, policy in self.config.routing.items()
+        ]
         lines += [f"  signed, as the file says, with key {shown(name[:12])}" for name in self.claimed]
         return lines
 
@@ -65,6 +70,7 @@ class Paper:
             "site": self.config.site,
             "issued_at": format_time(self.config.issued_at),
             "models": [{"alias": each.alias, "route": describe(each)} for each in self.config.deployments],
+            "routing": {alias: policy_in_words(policy) for alias, policy in self.config.routing.items()},
             "signatures": list(self.claimed),
         }
 

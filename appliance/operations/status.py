@@ -10,8 +10,10 @@ from appliance.access.keys import list_keys
 from appliance.config.model import Config
 from appliance.ledger.seal import last_sealed, open_since
 from appliance.operations.config import config_in_force
+from appliance.operations.route import DeploymentHealth, health_of
 from appliance.operations.site import ready_request
 from appliance.operations.usage import Use, acknowledged_seq, uses
+from appliance.state.health import HealthFolder
 from appliance.state.serving import is_serving
 from appliance.state.site import Site
 from appliance.state.standing import judge_site, reported_until
@@ -35,6 +37,7 @@ class Status:
     request: Path | None
     config: Config | None
     config_fault: Refusal | None
+    health: tuple[DeploymentHealth, ...]
     keys_active: int
     running_since: str | None
     uses: tuple[Use, ...]
@@ -44,7 +47,7 @@ class Status:
     acknowledged_until: datetime
 
 
-def status(site: Site, now: datetime) -> Status:
+def status(site: Site, now: datetime, monotonic: float) -> Status:
     """Everything an operator asks first. Takes the journal in, changes nothing else."""
     config, fault = _config(site)
     standing = judge_site(site, site.trust(), now)
@@ -60,6 +63,7 @@ def status(site: Site, now: datetime) -> Status:
         request=ready_request(site) if standing.rung in WANTS_A_REQUEST and ready_request(site).is_file() else None,
         config=config,
         config_fault=fault,
+        health=tuple(health_of(config, HealthFolder(site.folder), monotonic)) if config else (),
         keys_active=sum(key.usable(now) for key in list_keys(site.database)),
         running_since=run["started"] if run and is_serving(site.folder) else None,
         uses=tuple(uses(site, now)),

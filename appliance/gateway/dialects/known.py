@@ -15,6 +15,9 @@ from appliance.gateway.dialects import (
 )
 from appliance.providers.call import Call
 
+CHAT = "chat/completions"
+COUNT_TOKENS = "messages/count_tokens"
+
 
 class Telling(Protocol):
     """A chat stream on its way to the app in its own dialect: whole chat frames in, whole events out.

@@ -39,14 +39,12 @@ def test_a_config_is_read_with_every_default_filled_in() -> None:
     )
     assert (config.serial, config.site) == (1, SITE)
     first, second, third = config.deployments
-    assert (first.id, first.model, first.api_base) == (
-        "org/chat:7b@v1#0",
-        "org/chat:7b@v1",
-        "https://gpu-1:8443/openai/v1",
-    )
+    assert (first.model, first.api_base) == ("org/chat:7b@v1", "https://gpu-1:8443/openai/v1")
     assert (first.api_key, first.tags) == ("${GPU_KEY}", ("eu", "fast"))
     assert (second.model, second.api_base, second.api_key, second.tags) == ("small", None, None, ())
-    assert third.id == "org/chat:7b@v1#2"
+    assert [each.id.rpartition("#")[0] for each in config.deployments] == ["org/chat:7b@v1", "chat", "org/chat:7b@v1"]
+    assert len({each.id for each in config.deployments}) == 3
+    assert third.weight == 1
     assert config.aliases == ("org/chat:7b@v1", "chat")
 
 

@@ -89,7 +89,7 @@ def test_a_key_that_has_ended_is_refused_with_the_reason(site: Site) -> None:
 
 
 def test_the_deployments_of_an_alias_come_in_the_order_written(site: Site) -> None:
-    assert [route.deployment.id for route in routes_for(snapshot(site), "chat")] == ["chat#0", "chat#1"]
+    assert [route.deployment.provider for route in routes_for(snapshot(site), "chat")] == ["openai-compatible", "demo"]
 
 
 def test_an_alias_outside_the_licence_is_forbidden_and_one_outside_the_config_is_not_there(site: Site) -> None:
@@ -102,7 +102,7 @@ def test_an_alias_outside_the_licence_is_forbidden_and_one_outside_the_config_is
 
 def test_a_provider_without_its_add_on_is_no_route(tmp_path: Path) -> None:
     site = licensed_site(tmp_path / "state", TWO, add_ons=[])
-    assert [route.deployment.id for route in routes_for(snapshot(site), "chat")] == ["chat#0"]
+    assert [route.deployment.provider for route in routes_for(snapshot(site), "chat")] == ["openai-compatible"]
     with pytest.raises(FeatureNotLicensed):
         routes_for(snapshot(site), "other")
     assert set(snapshot(site).models) == {"chat"}, "what cannot be called is not offered"

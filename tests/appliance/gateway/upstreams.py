@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -172,10 +173,12 @@ SCRIPTS: dict[str, Script] = {
 
 
 class Upstream:
-    """The server, in a thread of its own, for as long as the `with` lasts."""
+    """The server, in a thread of its own, for as long as the `with` lasts. `scripts` are done besides SCRIPTS."""
 
-    def __init__(self) -> None:
+    def __init__(self, scripts: Mapping[str, Script] | None = None, tls: ssl.SSLContext | None = None) -> None:
         self.received: list[Received] = []
+        self._scripts = {**SCRIPTS, **(scripts or {})}
+        self._tls = tls
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -197,7 +200,7 @@ class Upstream:
         return [each for each in self.received if each.body.get("x_marker") == marker]
 
     async def _listen(self) -> int:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 
@@ -229,7 +232,7 @@ class Upstream:
         target = lines[0].split(" ")[1]
         received = Received(target.split("/")[1], target, headers, body)
         self.received.append(received)
-        script = asyncio.ensure_future(SCRIPTS[received.script](received, out))
+        script = asyncio.ensure_future(self._scripts[received.script](received, out))
         # The next byte that comes is another request; an end means that the gateway has gone.
         after = asyncio.ensure_future(incoming.read(1))
         try:
