@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import Any
 
 
 def main(url: str, key: str) -> None:
@@ -20,7 +21,7 @@ def main(url: str, key: str) -> None:
         city: str
 
     base = f"{url}/v1"
-    given = {"api_key": key, "max_retries": 0}
+    given: dict[str, Any] = {"api_key": key, "max_retries": 0}
     chat = ChatOpenAI(model="llama", base_url=base, max_tokens=8, **given)
     tools = ChatOpenAI(model="recorded", base_url=base, **given).bind_tools([Weather])
     claude = ChatAnthropic(model="llama", base_url=url, max_tokens=8, **given)

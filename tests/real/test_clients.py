@@ -19,7 +19,7 @@ from tests.real.model_server import ModelServer
 pytestmark = pytest.mark.real
 
 QUESTION = "the heron stood in the reeds"
-SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+SCHEMA: dict[str, object] = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 
 
 class Verdict(BaseModel):

@@ -11,6 +11,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
 
 from tests.appliance.gateways import Gateway
@@ -35,7 +36,7 @@ EXAMPLES = 8
 
 
 def description() -> dict[str, Any]:
-    """The published text; the one model here takes the place of the published names."""
+    """The published text, as far as it is served."""
     file = Path(__file__).with_name("data") / "openai-openapi-subset.json"
     told: dict[str, Any] = json.loads(file.read_text())
     for path, operations in told["paths"].items():
@@ -57,7 +58,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 
 def test_all_that_is_served_is_described() -> None:
-    assert {(each.ok().method.upper(), each.ok().path) for each in schema.get_all_operations()} == SERVED
+    found = [each.ok() for each in schema.get_all_operations() if isinstance(each, Ok)]
+    assert {(each.method.upper(), each.path) for each in found} == SERVED
 
 
 @schema.parametrize()
@@ -68,14 +70,14 @@ def test_all_that_is_served_is_described() -> None:
     database=None,
     suppress_health_check=list(HealthCheck),
 )
-def test_no_answer_is_outside_the_description(demo: Gateway, case: schemathesis.Case) -> None:
+def test_no_answer_is_outside_the_description(demo: Gateway, case: schemathesis.Case[Any]) -> None:
     if isinstance(case.body, dict):
         case.body["model"] = "demo"
     if "model" in (case.path_parameters or {}):
         case.path_parameters["model"] = "demo"
     headers = {"authorization": f"Bearer {demo.key}"}
     answer = case.call(base_url=f"{demo.url}/v1", headers=headers)
-    checks = [not_a_server_error]
+    checks: list[Any] = [not_a_server_error]
     # The description knows vectors as lists only; in base64 they are asked for and given as a string.
     in_base64 = isinstance(case.body, dict) and case.body.get("encoding_format") == "base64"
     if answer.status_code == 200 and not in_base64:

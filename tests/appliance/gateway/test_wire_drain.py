@@ -8,10 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.appliance.gateway.frames import usage
+from tests.appliance.gateway.frames import DONE, finish, frame, usage
 from tests.appliance.gateway.test_wire_departure import the_entry, wait_for
 from tests.appliance.gateway.upstreams import (
-    DONE,
     END,
     FIRST,
     PACE,
@@ -20,8 +19,6 @@ from tests.appliance.gateway.upstreams import (
     Received,
     Upstream,
     chunk,
-    finish,
-    frame,
     write,
 )
 from tests.appliance.gateway.wire import Line

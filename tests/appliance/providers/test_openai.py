@@ -15,6 +15,7 @@ DEPLOYMENT = Deployment("chat#0", "chat", "openai-compatible", "org/model-7b", "
 
 def sent(text: str, endpoint: str = "chat/completions", key: str | None = "sk-1") -> tuple[str, dict[str, str], str]:
     built = request(parse_call(endpoint, text.encode()), DEPLOYMENT, key)
+    assert isinstance(built.body, bytes)
     return built.url, dict(built.headers), built.body.decode()
 
 
