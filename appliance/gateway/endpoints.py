@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from urllib.parse import unquote
 
 import msgspec
@@ -15,6 +16,7 @@ from litestar.enums import ScopeType
 from litestar.handlers import ASGIRouteHandler
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
+from appliance.access.keys import ApiKey
 from appliance.gateway.admission import authenticate, rate_headers, routes_for, spend
 from appliance.gateway.dialects.models import anthropic_model_list, as_anthropic_model
 from appliance.gateway.errors import (
@@ -30,6 +32,7 @@ from appliance.gateway.errors import (
 from appliance.gateway.exchange import BYTES_PER_TOKEN, Exchange
 from appliance.gateway.relay import Headers, relay
 from appliance.gateway.request import ClientGone, parse_call, read_body, refuse_encoded
+from appliance.gateway.snapshot import Snapshot
 from appliance.gateway.upload import Upload, boundary_in
 from appliance.gateway.worker import Worker
 from appliance.providers.call import Call
@@ -139,11 +142,30 @@ async def _exchange(
     query = scope["query_string"].decode("latin-1")
     if endpoint in FORMS and not _is_json(endpoint, sent):
         form = Upload(receive, boundary_in(sent.get(b"content-type", b"")), worker.state_folder)
-        call = Call(endpoint, await form.find_model(), {}, False, False, query=query, at=now.timestamp(), form=form)
-        receive, length = form.after, 0
-    else:
-        body = await read_body(receive, worker.bodies)
-        call, length = parse_call(endpoint, body, query, now.timestamp(), _passed(endpoint, sent)), len(body)
+        try:
+            call = Call(endpoint, await form.find_model(), {}, False, False, query=query, at=now.timestamp(), form=form)
+            await _admitted(worker, snapshot, key, call, 0, now, started, form.after, send, request_id)
+        finally:
+            form.close()
+        return
+    body = await read_body(receive, worker.bodies)
+    call = parse_call(endpoint, body, query, now.timestamp(), _passed(endpoint, sent))
+    await _admitted(worker, snapshot, key, call, len(body), now, started, receive, send, request_id)
+
+
+async def _admitted(
+    worker: Worker,
+    snapshot: Snapshot,
+    key: ApiKey,
+    call: Call,
+    length: int,
+    now: datetime,
+    started: float,
+    receive: Receive,
+    send: Send,
+    request_id: str,
+) -> None:
+    """From the rung on: what is known of the call is in `call`, and `length` is what its prompt is estimated by."""
     routes = routes_for(snapshot, call.model)
     if call.stream and worker.streams >= worker.stream_limit:
         raise TooManyStreams(
@@ -161,7 +183,7 @@ async def _exchange(
         estimated_prompt_tokens=length // BYTES_PER_TOKEN,
     )
     exchange.begin(worker.journal)
-    headers = (*_ids(endpoint, request_id), *rate_headers(snapshot, decision))
+    headers = (*_ids(call.endpoint, request_id), *rate_headers(snapshot, decision))
     await relay(worker, exchange, routes, headers, receive, send)
 
 
