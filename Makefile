@@ -9,7 +9,7 @@ SECONDS ?= 30
 RUNTIME ?=
 ROUNDS ?= 2000
 
-.PHONY: run test test-vm test-aarch64 check format bench crash fuzz report-picture lock wheels clean
+.PHONY: run test test-vm test-aarch64 check format bench crash fuzz soak clients report-picture lock wheels clean
 
 run: $(VENV)/.checkout  ## a licensed gateway that answers OpenAI clients on 127.0.0.1:8080
 	$(BIN)/ao quickstart $(ARGS)
@@ -48,11 +48,17 @@ report-picture: $(VENV)/.development  ## .bench/report/: a billing report as a b
 fuzz: $(VENV)/.fuzz  ## give every reader of foreign bytes what nobody thought of; SECONDS= for each
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(ARGS)
 
+soak: $(VENV)/.development  ## a thousand paced streams at once on one worker, and its memory over time; SECONDS=600
+	$(BIN)/python -m tests.soak --seconds $(SECONDS) $(ARGS)
+
+clients: $(VENV)/.clients tests/real/node/node_modules/.package-lock.json  ## what tests/real/test_framework_clients.py calls: node's and Python's client frameworks
+
 lock: $(VENV)/.development  ## after changing pyproject.toml: pin everything again, with hashes
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-package ao-appliance pyproject.toml -o $(LOCKS)/runtime.txt
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-package ao-appliance --extra checkout -c $(LOCKS)/runtime.txt pyproject.toml -o $(LOCKS)/checkout.txt
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-package ao-appliance --extra development -c $(LOCKS)/checkout.txt pyproject.toml -o $(LOCKS)/development.txt
 	echo 'atheris==3.0.0' | $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate - -o $(LOCKS)/fuzz.txt
+	printf '%s\n' 'instructor>=1.17' 'langchain-anthropic>=1.7' 'langchain-openai>=1.7' | $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate - -o $(LOCKS)/clients.txt
 
 wheels: $(VENV)/.development  ## dist/: the customer's wheel and the vendor's
 	$(BIN)/python -m build -q --no-isolation --wheel --outdir dist .
@@ -78,3 +84,12 @@ $(VENV)/.development: $(LOCKS)/development.txt $(VENV)/.checkout
 $(VENV)/.fuzz: $(LOCKS)/fuzz.txt $(VENV)/.development
 	$(PIP) install --require-hashes -r $(LOCKS)/fuzz.txt
 	@touch $@
+
+# Client frameworks pin other versions of the official clients than the tests use, so they live beside them.
+$(VENV)/.clients: $(LOCKS)/clients.txt | $(VENV)/.development
+	$(PYTHON) -m venv $(VENV)/clients
+	$(VENV)/clients/bin/python -m pip --disable-pip-version-check -q install --require-hashes -r $<
+	@touch $@
+
+tests/real/node/node_modules/.package-lock.json: tests/real/node/package-lock.json
+	cd tests/real/node && npm ci --no-audit --no-fund --ignore-scripts

@@ -62,6 +62,7 @@ class Departure:
         self._timer.cancel()
         if self._watch is not None:
             self._watch.cancel()
+            self._watch = None  # each would hold the other until somebody looked for cycles: kilobytes a stream
         if self._gone and kind is not None and issubclass(kind, asyncio.CancelledError):
             self._task.uncancel()
             raise ClientGone from error

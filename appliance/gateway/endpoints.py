@@ -143,33 +143,39 @@ async def _exchange(
         refuse_encoded(sent)
     started = worker.monotonic()
     query = scope["query_string"].decode("latin-1")
+    form: Upload | None = None
     if endpoint in FORMS and not _is_json(endpoint, sent):
         form = Upload(receive, boundary_in(sent.get(b"content-type", b"")), worker.state_folder)
-        call = Call(endpoint, await form.find_model(), {}, False, False, query=query, at=now.timestamp(), form=form)
-        receive, length = form.after, 0
-    else:
-        body = await read_body(receive, worker.bodies)
-        call, length = parse_call(endpoint, body, query, now.timestamp(), _passed(endpoint, sent)), len(body)
-    routes_for(snapshot, call.model)
-    if call.stream and worker.streams >= worker.stream_limit:
-        raise TooManyStreams(
-            f"This gateway has its {worker.stream_limit} streams a worker under way; try again.",
-            headers=((b"retry-after", b"1"),),
+    try:
+        if form is not None:
+            call = Call(endpoint, await form.find_model(), {}, False, False, query=query, at=now.timestamp(), form=form)
+            receive, length = form.after, 0
+        else:
+            body = await read_body(receive, worker.bodies)
+            call, length = parse_call(endpoint, body, query, now.timestamp(), _passed(endpoint, sent)), len(body)
+        routes_for(snapshot, call.model)
+        if call.stream and worker.streams >= worker.stream_limit:
+            raise TooManyStreams(
+                f"This gateway has its {worker.stream_limit} streams a worker under way; try again.",
+                headers=((b"retry-after", b"1"),),
+            )
+        decision = spend(snapshot, worker.window, worker.window_time())
+        exchange = Exchange(
+            id=request_id,
+            call=call,
+            key=key,
+            snapshot=snapshot,
+            started_at=int(now.timestamp() * 1000),
+            started=started,
+            estimated_prompt_tokens=length // BYTES_PER_TOKEN,
+            headers=sent,
         )
-    decision = spend(snapshot, worker.window, worker.window_time())
-    exchange = Exchange(
-        id=request_id,
-        call=call,
-        key=key,
-        snapshot=snapshot,
-        started_at=int(now.timestamp() * 1000),
-        started=started,
-        estimated_prompt_tokens=length // BYTES_PER_TOKEN,
-        headers=sent,
-    )
-    exchange.begin(worker.journal)
-    headers = (*_ids(endpoint, request_id), *rate_headers(snapshot, decision))
-    await relay(worker, exchange, headers, receive, send)
+        exchange.begin(worker.journal)
+        headers = (*_ids(endpoint, request_id), *rate_headers(snapshot, decision))
+        await relay(worker, exchange, headers, receive, send)
+    finally:
+        if form is not None:
+            form.close()
 
 
 def _is_json(endpoint: str, sent: Mapping[bytes, bytes]) -> bool:

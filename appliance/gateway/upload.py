@@ -12,7 +12,7 @@ import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from litestar.types import Receive
@@ -60,6 +60,8 @@ class Upload:
         self._model_seen = False
         self._in_model = False
         self._over = asyncio.Event()
+        self._closed = False
+        self._waiting: asyncio.Future[Any] | None = None
 
     async def find_model(self) -> str:
         """Reads up to the part `model`. Raises InvalidRequest, BodyTooLarge, RequestTimeout, ClientGone."""
@@ -95,14 +97,28 @@ class Upload:
         await self._over.wait()
         return await self._receive()  # type: ignore[return-value]  # an HTTP scope has no websocket's messages
 
+    def close(self) -> None:
+        """The call is over, however it ended: nobody waits for the rest of the body."""
+        self._closed = True
+        self._held.close()
+        if self._waiting is not None:
+            self._waiting.cancel()
+
     async def _next(self) -> bytes | None:
         if self._whole:
             return None
+        if self._closed:
+            raise ClientGone
+        self._waiting = asyncio.ensure_future(self._receive())
         try:
             async with asyncio.timeout(self._seconds):
-                message = await self._receive()
+                message = await self._waiting
         except TimeoutError as exc:
             raise RequestTimeout("The request body did not come in time.") from exc
+        except asyncio.CancelledError:
+            if not self._closed:
+                raise
+            raise ClientGone from None
         if message["type"] != "http.request":
             raise ClientGone
         self._whole = not message.get("more_body", False)
@@ -146,9 +162,6 @@ class Upload:
         if content_type:
             lines += f"Content-Type: {content_type}\r\n"
         return b"--" + self._boundary + b"\r\n" + lines.encode() + b"\r\n"
-
-    def __del__(self) -> None:
-        self._held.close()
 
 
 def _disposition(part: MultipartSegment) -> tuple[str, str | None]:

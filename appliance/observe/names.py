@@ -75,7 +75,7 @@ METRICS: Final[Mapping[str, Metric]] = MappingProxyType(
                 "ao_deployment_resting",
                 "gauge",
                 ("deployment",),
-                "How many workers send a deployment no calls now: it failed, is cooling down, or its probe found it down.",
+                "How many workers send a deployment no calls: it cools down after failures, or a probe found it down.",
                 "worker",
             ),
             Metric(

@@ -67,7 +67,7 @@ def _chat(call: Call, body: dict[str, Any], deployment: Deployment) -> DemoReply
         "model": deployment.model,
     }
     if not call.stream:
-        message = {"role": "assistant", "content": " ".join(words)}
+        message = {"role": "assistant", "content": " ".join(words), "refusal": None}
         choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
         return _json(200, {**head, "object": "chat.completion", "choices": [choice], "usage": usage})
     head["object"] = "chat.completion.chunk"

@@ -109,11 +109,14 @@ def test_openai_completions(app: openai.OpenAI) -> None:
 
 @pytest.mark.parametrize("model", ["llama", "recorded", "full"])
 def test_openai_responses_and_their_stream(app: openai.OpenAI, site: Gateway, model: str) -> None:
-    whole = app.responses.create(model=model, input=QUESTION, max_output_tokens=16)
+    whole = app.responses.create(model=model, input=QUESTION, max_output_tokens=16, temperature=0)
     assert whole.usage is not None
     assert whole._request_id is not None
     assert site.entry(whole._request_id).completion_tokens == whole.usage.output_tokens > 0
-    kinds = [each.type for each in app.responses.create(model=model, input=QUESTION, max_output_tokens=16, stream=True)]
+    kinds = [
+        each.type
+        for each in app.responses.create(model=model, input=QUESTION, max_output_tokens=16, temperature=0, stream=True)
+    ]
     assert kinds[0] == "response.created"
     assert kinds[-1] in ("response.completed", "response.incomplete")
     if model != "full":

@@ -46,6 +46,7 @@ SKIPPED = {
     ".bench",
     "__pycache__",
     "dist",
+    "node_modules",
 }
 
 

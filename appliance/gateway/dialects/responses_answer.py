@@ -33,7 +33,6 @@ _REPEATED: dict[str, Any] = {
     "tool_choice": "auto",
     "tools": [],
     "top_p": None,
-    "user": None,
 }
 
 
@@ -60,8 +59,8 @@ def _response(
 ) -> dict[str, Any]:
     """`finish` is chat's reason; None while the answer is on its way."""
     reason = _INCOMPLETE.get(finish or "")
-    given = {name: msgspec.json.decode(raw) for name, raw in call.members.items() if name in _REPEATED}
-    reasoning = msgspec.json.decode(call.members.get("reasoning", b"{}")) or {}
+    given = {name: _given(call, name) for name in _REPEATED}
+    reasoning = _given(call, "reasoning") or {}
     return {
         "id": f"resp_{short_id(reply.id)}",
         "object": "response",
@@ -76,8 +75,14 @@ def _response(
         "store": False,
         "truncation": "disabled",
         "usage": _usage(counts),
-        **{name: default if given.get(name) is None else given[name] for name, default in _REPEATED.items()},
+        **({"user": user} if (user := _given(call, "user")) is not None else {}),
+        **{name: default if given[name] is None else given[name] for name, default in _REPEATED.items()},
     }
+
+
+def _given(call: Call, name: str) -> Any:
+    raw = call.members.get(name)
+    return None if raw is None else msgspec.json.decode(raw)
 
 
 def _usage(counts: Counts | None) -> dict[str, Any] | None:

@@ -187,7 +187,7 @@ def test_below_enterprise_a_licence_has_presets_and_no_policies_of_its_own(tmp_p
     own = on_stick(site, "own.yaml.signed", config_bytes(models + OWN, serial=2))
     with pytest.raises(ConfigRefused) as refused:
         examine_config(site, own, any_secret, NOW)
-    assert refused.value.where == "line 10, routing.chat"
+    assert str(refused.value.where).endswith("own.yaml.signed, line 10, routing.chat")
     assert "routing of your own" in refused.value.message
     assert "Enterprise" in refused.value.message
     preset = on_stick(site, "preset.yaml.signed", config_bytes(models + "  chat: balanced\n", serial=2))

@@ -135,7 +135,7 @@ def test_the_address_counts_as_it_is_called() -> None:
     value = seal(KEY, HERE, PUBLIC)
     for base in ("http://gpu-1/v1", "http://gpu-1/v1/"):
         [deployment] = read(entry(value, base)).deployments
-        assert resolve_keys([deployment], no_secrets, SITE, opens) == {"chat#0": KEY}
+        assert resolve_keys([deployment], no_secrets, SITE, opens) == {deployment.id: KEY}
     [deployment] = read(entry(value, "http://thief/v1")).deployments
     with pytest.raises(SealRefused) as refused:
         resolve_keys([deployment], no_secrets, SITE, opens)

@@ -118,17 +118,18 @@ class _Handler(BaseHTTPRequestHandler):
         elif b"response_format" in body and b"\r\n\r\nsrt\r\n" in body:
             self._answer(200, "text/plain; charset=utf-8", b"1\n00:00 --> 00:01\nhello\n")
         elif endpoint == "chat/completions" and b'"tools"' in body:
-            self._use_tool(stream=self._streams(endpoint, body))
+            name = json.loads(body)["tools"][0]["function"]["name"]
+            self._use_tool(name, stream=self._streams(endpoint, body))
         elif self._streams(endpoint, body):
             self._stream("text/event-stream", STREAMS[endpoint], whole=kind != "dying")
         else:
             self._answer(200, "application/json", json.dumps(JSON[endpoint]).encode())
 
-    def _use_tool(self, *, stream: bool) -> None:
-        function = {"name": "weather", "arguments": TOOL_INPUT}
+    def _use_tool(self, name: str, *, stream: bool) -> None:
+        function = {"name": name, "arguments": TOOL_INPUT}
         call = {"index": 0, "id": "call_1", "type": "function", "function": function}
         if stream:
-            pieces = [tool(0, "", "weather", "call_1"), *(tool(0, letter) for letter in TOOL_INPUT)]
+            pieces = [tool(0, "", name, "call_1"), *(tool(0, letter) for letter in TOOL_INPUT)]
             told = b"".join(pieces) + delta("tool_calls") + CHAT_END + b"data: [DONE]\n\n"
             self._stream("text/event-stream", told, whole=True)
             return

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from appliance.gateway import worker as worker_module
+from appliance.gateway.health import Health
 from appliance.gateway.snapshot import JUDGE_SECONDS, Snapshot, take_snapshot
 from appliance.gateway.worker import Worker
 from appliance.ledger.journal import Journal
@@ -34,6 +35,7 @@ def worker_at(site: Site) -> Worker:
     made._journal = Journal(site.journal_folder, "judging")
     made._no_record = None
     made._taken = made._snapshot = take_snapshot(site, any_secret, NOW)
+    made.health = Health("judging")
     made._judged = made.monotonic() - JUDGE_SECONDS - 1
     return made
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,9 @@ def test_what_waits_on_the_disk_cannot_be_read_there(tmp_path: Path) -> None:
         assert held is not None
         held.flush()
         held.seek(0)
-        return held.read()
+        read = held.read()
+        upload.close()
+        return read
 
     data = asyncio.run(on_disk())
     assert len(data) > 2_000_000
@@ -170,6 +173,33 @@ def test_a_body_that_stops_coming_is_given_up(tmp_path: Path) -> None:
 
     with pytest.raises(RequestTimeout):
         asyncio.run(Upload(stalled, BOUNDARY, tmp_path, 0.05).find_model())
+
+
+def test_a_call_that_is_over_waits_for_no_more_of_its_body(tmp_path: Path) -> None:
+    async def run() -> float:
+        upload = Upload(stalled, BOUNDARY, tmp_path, 60)
+        await upload.find_model()
+        body = upload.with_model("x")
+        reading = asyncio.ensure_future(_all_of(body))
+        await asyncio.sleep(0.05)
+        since = asyncio.get_running_loop().time()
+        upload.close()
+        with pytest.raises(ClientGone):
+            await reading
+        return asyncio.get_running_loop().time() - since
+
+    sent = [MODEL + FILE[:50]]
+
+    async def stalled() -> Any:
+        if sent:
+            return {"type": "http.request", "body": sent.pop(), "more_body": True}
+        return await asyncio.sleep(60)
+
+    assert asyncio.run(run()) < 1
+
+
+async def _all_of(pieces: AsyncIterator[bytes]) -> bytes:
+    return b"".join([piece async for piece in pieces])
 
 
 def test_a_form_beyond_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
