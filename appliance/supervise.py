@@ -9,16 +9,12 @@ minute, and seals each day when it is over. A database found damaged ends it: wh
 
 from __future__ import annotations
 
-import http.client
 import logging
 import os
 import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,17 +22,18 @@ from types import FrameType
 
 from appliance.config.in_force import open_config_in_force
 from appliance.config.secrets import host_secrets
-from appliance.errors import GatewayFailed, PortTaken, StateDamaged
+from appliance.errors import StateDamaged
 from appliance.gateway.snapshot import take_snapshot
+from appliance.gateway_process import GatewayProcess, check_port
 from appliance.host_process import boot_id, keep_memory_to_oneself
 from appliance.ledger.store import prune, take_in
 from appliance.observe.books import Books, Seen
 from appliance.observe.exposition import Exposition
 from appliance.observe.tally import Tally
-from appliance.observe.worker_counts import VARIABLE, empty_folder
+from appliance.observe.worker_counts import empty_folder
 from appliance.operations.usage import CLOCK_LEAD, STEADY_LEAD, drop_old, seal_due
 from appliance.probing import Prober, Target, targets_in
-from appliance.settings import SETTINGS_VARIABLE, Settings
+from appliance.settings import Settings
 from appliance.state.database import DatabaseFault, is_damage, transaction
 from appliance.state.health import HealthFolder
 from appliance.state.inspection import Inspection
@@ -58,11 +55,6 @@ STEADY_SECONDS = 6 * 3600.0
 
 KEEP_JOURNAL = timedelta(days=2)
 """How long after the vendor has acknowledged its entries a journal segment is still kept."""
-
-READY_SECONDS = 30.0
-GO = b"go\n"
-STOP_SECONDS = 40.0
-
 
 INSPECT_FIRST_BYTES = 32 * 1024 * 1024
 """A database up to this size is inspected before anything listens, a larger one while the gateway serves already."""
@@ -88,26 +80,26 @@ def serve(settings: Settings, *, on_ready: Callable[[Site, Standing], None]) -> 
     lock = ServingLock(settings.state_dir)
     stop = _Stop()
     metrics = empty_folder(settings.state_dir)
-    gateway = _load_gateway(settings, metrics)
+    gateway = GatewayProcess(settings, metrics)
     try:
         standing = check_may_serve(site, settings)
-        _check_port(settings)
+        check_port(settings)
         signal.signal(signal.SIGTERM, stop.ask)
         signal.signal(signal.SIGINT, stop.ask)
         run = _record_start(site)
         HealthFolder(site.folder).clear()
-        _let_serve(gateway)
+        gateway.let_serve()
         try:
-            _wait_until_ready(gateway, settings, stop)
+            gateway.wait_until_ready(lambda: stop.asked)
             if not stop.asked:
                 on_ready(site, standing)
             with _showing(site, standing, metrics) as shown:
                 _keep_books(site, gateway, standing, stop, *shown)
         finally:
-            _stop_gateway(gateway)
+            gateway.stop()
             _close_books(site, run)
     finally:
-        _stop_gateway(gateway)
+        gateway.stop()
         lock.release()
         site.close()
 
@@ -143,7 +135,7 @@ def _showing(site: Site, standing: Standing, metrics: Path) -> Iterator[tuple[Ta
 
 
 def _keep_books(
-    site: Site, gateway: subprocess.Popen[bytes], standing: Standing, stop: _Stop, tally: Tally, books: Books
+    site: Site, gateway: GatewayProcess, standing: Standing, stop: _Stop, tally: Tally, books: Books
 ) -> None:
     before = steady_since = _look()
     judged = time.monotonic()
@@ -151,8 +143,7 @@ def _keep_books(
     prober, generation = Prober(HealthFolder(site.folder)), -1
     while not stop.asked:
         time.sleep(TAKE_IN_SECONDS)
-        if gateway.poll() is not None:
-            raise GatewayFailed(f"The gateway's main process ended by itself (exit {gateway.returncode}).")
+        gateway.keep_up(time.monotonic())
         try:
             take_in(site.database, site.journal_folder, _now(), taken=tally.add)
             books.took_in()
@@ -207,81 +198,6 @@ def _judge(site: Site, before: Standing) -> Standing:
     for warning in set(standing.warnings) - set(before.warnings):
         log.warning("%s", warning)
     return standing
-
-
-def _load_gateway(settings: Settings, metrics: Path) -> subprocess.Popen[bytes]:
-    """Starts the gateway's main process: it loads its modules while this one checks, and waits for `_let_serve`."""
-    environment = {
-        **os.environ,
-        SETTINGS_VARIABLE: settings.model_dump_json(),
-        VARIABLE: os.fspath(metrics),
-    }
-    # A session of its own: Ctrl-C in a terminal reaches this process alone, which then stops the others in order.
-    return subprocess.Popen(
-        [sys.executable, "-m", "appliance.gateway.server"],
-        env=environment,
-        stdin=subprocess.PIPE,
-        stdout=sys.stderr,  # standard output is for what `--json` promises
-        start_new_session=True,
-    )
-
-
-def _let_serve(gateway: subprocess.Popen[bytes]) -> None:
-    """Lets the loaded gateway listen. Until then it has no port, no worker and no state."""
-    try:
-        if gateway.stdin is not None:
-            gateway.stdin.write(GO)
-            gateway.stdin.flush()
-    except BrokenPipeError:
-        raise GatewayFailed("The gateway's main process ended before it could serve.") from None
-
-
-def _wait_until_ready(gateway: subprocess.Popen[bytes], settings: Settings, stop: _Stop) -> None:
-    deadline = time.monotonic() + READY_SECONDS
-    while not stop.asked:
-        if gateway.poll() is not None:
-            raise GatewayFailed(f"The gateway did not start (exit {gateway.returncode}).")
-        if _answers(settings):
-            return
-        if time.monotonic() > deadline:
-            raise GatewayFailed(f"The gateway did not answer within {READY_SECONDS:.0f} seconds.")
-        time.sleep(0.02)
-
-
-def _answers(settings: Settings) -> bool:
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - compared, not bound
-    with closing(http.client.HTTPConnection(host, settings.port, timeout=2)) as connection:
-        try:
-            connection.request("GET", "/readyz")
-            return connection.getresponse().status == http.HTTPStatus.OK
-        except (OSError, http.client.HTTPException):
-            return False
-
-
-def _check_port(settings: Settings) -> None:
-    """Whether the address can be listened on. Asked now, because a worker's failure to bind tells a person nothing."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as exc:
-            raise PortTaken(
-                f"Cannot listen on {settings.host}:{settings.port}: {exc.strerror}.", where="--host/--port"
-            ) from exc
-
-
-def _stop_gateway(gateway: subprocess.Popen[bytes]) -> None:
-    """Lets exchanges in flight finish, then ends what is left. Harmless where it has ended already."""
-    if gateway.stdin is not None:
-        gateway.stdin.close()
-    if gateway.poll() is None:
-        gateway.terminate()
-        try:
-            gateway.wait(timeout=STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            gateway.kill()
-            gateway.wait()
 
 
 def _close_books(site: Site, run: int) -> None:

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from . import ledger, reconcile_cost, verify_cost
+from . import growth, ledger, reconcile_cost, verify_cost
 from .measure import Bench, Plan, Visit, cores, visit
 from .peers import LiteLLM, Portkey
 from .processes import BenchError, pinned
@@ -104,6 +104,8 @@ def main() -> int:
         say("bench: interrupted")
         return 130
     print(write(measured, OUTPUT), end="")
+    say("how cost grows")
+    growth.append_to(OUTPUT / "report.md")
     say("what believing costs")
     verify_cost.append_to(OUTPUT / "report.md")
     say("what the ledger costs")

@@ -30,7 +30,7 @@
 
 enum {
     HEAD_LIMIT = 16384,
-    BODY_LIMIT = 1 << 20,
+    BODY_LIMIT = 1 << 24,
     READ_SIZE = 65536,
     STATUS_LIMIT = 1000,
     DRAIN_SECONDS = 5,

@@ -41,7 +41,7 @@ enum {
     EVENTS_MAX = CONTENT_CHUNKS + 2, /* and usage, and [DONE] */
     VECTOR_LENGTH = 256,
     CONNECTIONS_MAX = 16384,
-    REQUEST_LIMIT = 1 << 20,
+    REQUEST_LIMIT = 1 << 24,
     READ_SIZE = 16384,
     TEXT_LIMIT = 16384,
     /* Larger than any answer: a connection carries one answer at a time, so that a write() never comes up short. */
