@@ -9,27 +9,66 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from datetime import datetime
+from ipaddress import ip_address
 
-from appliance.access.keys import ApiKey, hash_of
+from appliance.access.keys import Address, ApiKey, digest_of, hash_of
 from appliance.access.window import WINDOW_SECONDS, Decision, RateWindow
-from appliance.gateway.errors import FeatureNotLicensed, InvalidKey, ModelNotFound, ModelNotLicensed, RateLimited
+from appliance.gateway.errors import (
+    FeatureNotLicensed,
+    InvalidKey,
+    KeyPaused,
+    ModelNotAllowed,
+    ModelNotFound,
+    ModelNotLicensed,
+    RateLimited,
+    SourceNotAllowed,
+)
 from appliance.gateway.snapshot import Route, Snapshot
 
 _KEY_LIMIT_BYTES = 256
 UNLIMITED = Decision(limit=None, retry_after=0.0, remaining=None, reset_after=0.0)
 
 
-def authenticate(snapshot: Snapshot, headers: Mapping[bytes, bytes], now: datetime) -> ApiKey:
-    """Whose key this is. Raises InvalidKey, and says no more about a wrong key than that it is wrong."""
+def authenticate(
+    snapshot: Snapshot, headers: Mapping[bytes, bytes], now: datetime, client: tuple[str, int] | None = None
+) -> ApiKey:
+    """Whose key this is. `client` is the address that the call comes from, where it has one.
+
+    Raises InvalidKey, and says no more about a wrong key than that it is wrong; KeyPaused, SourceNotAllowed.
+    """
     secret = _presented(headers)
     if secret is None:
         raise InvalidKey("No API key was sent.")
-    key = snapshot.keys.get(hash_of(secret, snapshot.hash_key)) if len(secret) <= _KEY_LIMIT_BYTES else None
+    key = _key_of(snapshot, secret) if len(secret) <= _KEY_LIMIT_BYTES else None
     if key is None:
         raise InvalidKey("The API key is not one that this gateway knows.")
-    if not key.usable(now):
-        raise InvalidKey(f"The API key {key.prefix}… is {key.state(now)}.")
+    state = key.state(now)
+    if state == "paused":
+        raise KeyPaused(f"The API key {key.prefix}… is paused.")
+    if state != "active":
+        raise InvalidKey(f"The API key {key.prefix}… is {state}.")
+    if key.networks is not None and not key.may_come_from(_address(client)):
+        raise SourceNotAllowed(f"The API key {key.prefix}… may not be used from where this call comes from.")
     return key
+
+
+def _key_of(snapshot: Snapshot, secret: bytes) -> ApiKey | None:
+    """By the key itself; or by what another gateway, from which the key came, had kept of it."""
+    key = snapshot.keys.get(hash_of(secret, snapshot.hash_key))
+    if key is not None:
+        # A digest that leaked is not a key.
+        return None if key.id in snapshot.digested else key
+    if not snapshot.digested:
+        return None
+    key = snapshot.keys.get(hash_of(digest_of(secret), snapshot.hash_key))
+    return key if key is not None and key.id in snapshot.digested else None
+
+
+def _address(client: tuple[str, int] | None) -> Address | None:
+    try:
+        return ip_address(client[0].partition("%")[0]) if client else None
+    except ValueError:
+        return None
 
 
 def _presented(headers: Mapping[bytes, bytes]) -> bytes | None:
@@ -39,11 +78,16 @@ def _presented(headers: Mapping[bytes, bytes]) -> bytes | None:
     return headers.get(b"x-api-key", b"").strip() or None
 
 
-def routes_for(snapshot: Snapshot, model: str) -> tuple[Route, ...]:
-    """The deployments that may answer this alias, in order. Raises ModelNotFound, ModelNotLicensed, or the standing."""
+def routes_for(snapshot: Snapshot, model: str, key: ApiKey | None = None) -> tuple[Route, ...]:
+    """The deployments that may answer this alias, in order. `key` is whose call it is.
+
+    Raises ModelNotFound, ModelNotLicensed, ModelNotAllowed, or the standing.
+    """
     if snapshot.refusal is not None:
         raise snapshot.refusal
     if snapshot.serves(model):
+        if key is not None and not key.may_use(model):
+            raise ModelNotAllowed(f"This API key may not use the model {model[:128]!r}.", param="model")
         return snapshot.routes[model]
     if snapshot.licence is None or not snapshot.licence.allows_model(model):
         if snapshot.config is not None and model not in snapshot.config.aliases:

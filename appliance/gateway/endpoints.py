@@ -138,7 +138,7 @@ async def _exchange(
     snapshot = await worker.snapshot()
     now = worker.now()
     sent = dict(scope["headers"])
-    key = authenticate(snapshot, sent, now)
+    key = authenticate(snapshot, sent, now, scope["client"])
     if b"content-encoding" in sent:
         refuse_encoded(sent)
     started = worker.monotonic()
@@ -153,7 +153,7 @@ async def _exchange(
         else:
             body = await read_body(receive, worker.bodies)
             call, length = parse_call(endpoint, body, query, now.timestamp(), _passed(endpoint, sent)), len(body)
-        routes_for(snapshot, call.model)
+        routes_for(snapshot, call.model, key)
         if call.stream and worker.streams >= worker.stream_limit:
             raise TooManyStreams(
                 f"This gateway has its {worker.stream_limit} streams a worker under way; try again.",
@@ -191,10 +191,10 @@ def _passed(endpoint: str, sent: Mapping[bytes, bytes]) -> tuple[tuple[str, str]
 async def _models(worker: Worker, alias: str, scope: HTTPScope, send: Send, request_id: str) -> None:
     snapshot = await worker.snapshot()
     sent = dict(scope["headers"])
-    authenticate(snapshot, sent, worker.now())
+    key = authenticate(snapshot, sent, worker.now(), scope["client"])
     if snapshot.refusal is not None:
         raise snapshot.refusal
-    models = snapshot.models
+    models = {name: body for name, body in snapshot.models.items() if key.may_use(name)}
     if b"anthropic-version" in sent:
         models = {name: as_anthropic_model(body) for name, body in models.items()}
     if alias:

@@ -48,6 +48,27 @@ class InvalidKey(GatewayRefusal):
     default_remedy = "Send a key that this gateway issued, as 'Authorization: Bearer ao-…'."
 
 
+class KeyPaused(GatewayRefusal):
+    code = "key_paused"
+    http_status = 403
+    kind = "permission_error"
+    default_remedy = "Ask whoever administers this gateway; they resume it with: ao keys resume."
+
+
+class SourceNotAllowed(GatewayRefusal):
+    code = "source_not_allowed"
+    http_status = 403
+    kind = "permission_error"
+
+
+class ModelNotAllowed(GatewayRefusal):
+    """The site has the model, and this key may not use it."""
+
+    code = "model_not_allowed"
+    http_status = 403
+    kind = "permission_error"
+
+
 class ModelNotLicensed(GatewayRefusal):
     code = "model_not_licensed"
     http_status = 403

@@ -13,7 +13,7 @@ from datetime import datetime
 
 import msgspec
 
-from appliance.access.keys import ApiKey, keys_by_hash
+from appliance.access.keys import ApiKey, digested_keys, keys_by_hash
 from appliance.config.features import feature_of
 from appliance.config.in_force import open_config_in_force
 from appliance.config.model import Config, Deployment
@@ -64,7 +64,8 @@ class Route:
 @dataclass(frozen=True, slots=True, repr=False)
 class Snapshot:
     """`refusal` is why no model may be called now, or None. `hash_key` is what API keys are looked up under. `tables`
-    are the routes with the policies by which one is chosen."""
+    are the routes with the policies by which one is chosen. `digested` are the ids of keys that are known only by what
+    another gateway had kept of them."""
 
     generation: int
     standing: Standing
@@ -76,6 +77,7 @@ class Snapshot:
     keys: Mapping[bytes, ApiKey]
     hash_key: bytes
     models: Mapping[str, bytes]
+    digested: frozenset[str] = frozenset()
 
     @property
     def rpm(self) -> int | None:
@@ -108,6 +110,7 @@ def take_snapshot(site: Site, secrets: SecretLookup, now: datetime) -> Snapshot:
         keys=keys_by_hash(site.database),
         hash_key=site.key.hash_key,
         models=_models(config, standing.licence, routes),
+        digested=digested_keys(site.database),
     )
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 
+from appliance.access.keys import note_use
 from appliance.errors import StateDamaged
 from appliance.ledger.entry import Begun, Entry, interrupted
 from appliance.ledger.journal import left_open, mentioned, read_from, segments, successors, writer_is_dead
@@ -26,6 +27,8 @@ from licensing.document import format_time
 
 _NUMBER_LIMIT = 2**50
 _DETAIL_LIMIT = 500
+_LAST_MOMENT = 253_402_300_800_000
+"""The end of the year 9999, in milliseconds: later than that a time has no name."""
 COLUMNS = Entry.__struct_fields__
 _INSERT = (
     f"INSERT OR IGNORE INTO ledger ({', '.join(COLUMNS)}) "  # noqa: S608 - column names are this module's own
@@ -122,7 +125,13 @@ def _insert(db: sqlite3.Connection, entries: Sequence[Entry]) -> tuple[int, int]
     rows = [row for row in map(msgspec.structs.astuple, entries) if _is_sane(row)]
     before = db.total_changes
     db.executemany(_INSERT, rows)
-    return db.total_changes - before, len(entries) - len(rows)
+    inserted = db.total_changes - before
+    uses: dict[str, int] = {}
+    for entry in entries:
+        if entry.ended_at < _LAST_MOMENT:
+            uses[entry.key] = max(entry.ended_at, uses.get(entry.key, 0))
+    note_use(db, uses)
+    return inserted, len(entries) - len(rows)
 
 
 def _is_sane(row: tuple[object, ...]) -> bool:

@@ -102,7 +102,7 @@ def explain(site: Site, call: MadeUp, secrets: SecretLookup, now: datetime, mono
     snapshot = take_snapshot(site, secrets, now)
     key = _key(site, call.key) if call.key is not None else None
     try:
-        routes_for(snapshot, call.alias)
+        routes_for(snapshot, call.alias, key)
     except GatewayRefusal as refusal:
         raise ModelUnknown(refusal.message) from refusal
     conditions = _conditions(snapshot, HealthFolder(site.folder), monotonic)
@@ -115,7 +115,9 @@ def explain(site: Site, call: MadeUp, secrets: SecretLookup, now: datetime, mono
         conditions,
         monotonic,
         call.endpoint,
-        allowed=lambda alias: licence is not None and licence.allows_model(alias),
+        allowed=lambda alias: (
+            licence is not None and licence.allows_model(alias) and (key is None or key.may_use(alias))
+        ),
     )
     return Explanation(foreseen, tuple(lines(foreseen, conditions, monotonic)))
 

@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -213,6 +214,22 @@ static void give_up(struct connection *connection, long *kind_of_error) {
     make_idle(connection);
 }
 
+/* A request that does not fit the socket's buffer is waited for: those of megabytes are measured few at a time. */
+static bool send_whole(int fd) {
+    size_t gone = 0;
+    while (gone < request_length) {
+        ssize_t count = send(fd, request + gone, request_length - gone, MSG_NOSIGNAL);
+        if (count > 0) {
+            gone += (size_t)count;
+            continue;
+        }
+        struct pollfd room = {.fd = fd, .events = POLLOUT};
+        if (count == 0 || (errno != EAGAIN && errno != EINTR) || poll(&room, 1, DRAIN_SECONDS * 1000) <= 0)
+            return false;
+    }
+    return true;
+}
+
 static void send_request(struct connection *connection, double due) {
     sent++;
     connection->phase = HEAD;
@@ -223,7 +240,7 @@ static void send_request(struct connection *connection, double due) {
     connection->done_seen = false;
     if (connection->fd < 0 && !connect_to_server(connection))
         give_up(connection, &results.refused);
-    else if (send(connection->fd, request, request_length, MSG_NOSIGNAL) != (ssize_t)request_length)
+    else if (!send_whole(connection->fd))
         give_up(connection, &results.broken);
 }
 

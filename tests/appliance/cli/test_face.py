@@ -17,14 +17,16 @@ SIGN = ["/nowhere/config.yaml", "--site", "x-site", "--serial", "1", "--key", "/
 WORDS = {
     "config sign": SIGN,
     "init": ["--site", "x-site", "--name", "x", "--trust", "/nowhere/trust.json"],
+    "keys change": ["x", "--team", "y"],
     "keys create": ["--name", "x"],
+    "keys import": ["/nowhere/file.json", "--as", "litellm"],
     "keys revoke": ["x", "--yes"],
     "quickstart": ["--dir", "/proc/nowhere"],
 }
 """Arguments for those that need others than a file that is not there."""
 
-REFUSING = [name for name in COMMANDS if name not in {"media list", "media eject", "providers list"}]
-"""Those that refuse where there is no site. Media that are plugged in and the catalogue can be listed anywhere."""
+REFUSING = [name for name in COMMANDS if name not in {"media list", "media eject", "providers list", "route presets"}]
+"""Those that refuse where there is no site. Media, the catalogue and the presets can be listed anywhere."""
 
 
 def arguments(name: str) -> list[str]:

@@ -1,0 +1,36 @@
+"""Keys taken over from another gateway: all of a file, or none."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from appliance.access.key_import import LIMIT_BYTES, Found, Home, Source, read_keys
+from appliance.access.keys import ApiKey, import_key
+from appliance.errors import KeyRefused
+from appliance.state.database import transaction
+from appliance.state.site import Site
+from licensing.shown import shown
+from media.reader import read_document
+
+
+def find_keys(file: Path, source: Source, home: Home, now: datetime) -> Found:
+    """What an export holds; nothing is changed. Raises MediaError, KeyRefused."""
+    return read_keys(read_document(file, limit=LIMIT_BYTES), source, home, now, file=shown(str(file)))
+
+
+def import_keys(site: Site, found: Found, source: Source, now: datetime) -> list[ApiKey]:
+    """Raises KeyRefused where one of them is known here already, or cannot be taken; then none is taken."""
+    taken: list[ApiKey] = []
+    with transaction(site.database):
+        for number, foreign in enumerate(found.keys, 1):
+            try:
+                taken.append(import_key(site.database, site.key.hash_key, foreign, now))
+            except KeyRefused as exc:
+                raise KeyRefused(
+                    exc.message, where=f"key {number}", remedy="Take it out of the file, and import the others."
+                ) from exc
+        for key in taken:
+            site.record("key.import", f"{key.id} {key.name!r} of {key.org}/{key.team} from {source}", now)
+    site.board.raise_generation()
+    return taken
