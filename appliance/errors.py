@@ -23,11 +23,11 @@ model call is in gateway/errors.py.)
         ├── SealRefused          67  a sealed key that does not open at this site and place
         ├── RollbackRefused      68  a config that cannot be gone back to
         ├── ProviderUnknown      69  no row of that name in the catalogue
-        ├── ModelUnknown         73  no model of that name, or not for this site
         ├── KeyUnknown           70  no API key of that id
         ├── KeyRefused           71  a key that cannot be made as asked
         ├── NothingToExport      80  no sealed usage matches
         ├── UsageUnknown         81  a usage file or receipt that this site's chain does not know
+        ├── ModelUnknown        104  no model of that name, or not for this site
         ├── NotServing          100  no gateway is running on this state
         ├── AuditBroken         101  the audit trail is not what was written
         ├── StorageFull          82  the disk has no room to record another call
@@ -191,7 +191,7 @@ class ProviderUnknown(ApplianceError):
 
 class ModelUnknown(ApplianceError):
     code = "model_unknown"
-    exit_code = 73
+    exit_code = 104
     http_status = 404
     default_remedy = "List the models: ao config show."
 

@@ -1,17 +1,20 @@
-"""`ao audit list|verify|export`."""
+"""`ao audit list|search|verify|export`."""
 
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from appliance.cli.face import Face, Result, command, table
 from appliance.errors import AuditBroken
-from appliance.observe.audit import entries
+from appliance.observe.audit import Asked, Entry, entries
 from licensing.shown import shown
 from media.writer import write_document
+
+_WHEN = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"])
 
 
 def add_to(main: click.Group) -> None:
@@ -26,15 +29,33 @@ def add_to(main: click.Group) -> None:
         """Show the last entries of the audit trail."""
         with face.site() as site:
             found = [each for each in entries(site.database) if act is None or f"{each.act}.".startswith(f"{act}.")]
-        found = found[-last:]
-        rows = [
-            (each.seq, each.at, shown(each.who), each.act, shown(each.subject, 200), (each.after or "")[:19])
-            for each in found
-        ]
-        return Result(
-            {"entries": [each.as_dict() for each in found]},
-            table(("entry", "time", "who", "act", "subject", "digest"), rows),
-        )
+        return _told(found[-last:])
+
+    @command(group, "search", example="ao audit search --who anna --act key --since 2027-03-01 --text billing-bot")
+    @click.option("--who", help="Part of the name of who acted.")
+    @click.option("--act", help="Acts of this name, or below it: 'licence' finds licence.import.")
+    @click.option("--since", type=_WHEN, help="From this day or time (UTC) on.")
+    @click.option("--until", type=_WHEN, help="Before this day or time (UTC).")
+    @click.option("--text", help="Part of the subject, a digest or a detail; case does not matter.")
+    @click.option("--last", type=click.IntRange(1), default=200, show_default=True, help="At most so many, the newest.")
+    def search_(
+        face: Face,
+        *,
+        who: str | None,
+        act: str | None,
+        since: datetime | None,
+        until: datetime | None,
+        text: str | None,
+        last: int,
+    ) -> Result:
+        """Find entries that have all that is asked for. Exit code 1 where there are none."""
+        asked = Asked(who=who, act=act, since=_in_utc(since), until=_in_utc(until), text=text)
+        with face.site() as site:
+            found = [each for each in entries(site.database) if asked.fits(each)]
+        result = _told(found[-last:])
+        if not found:
+            return Result({"entries": []}, ["No entry has all that."], 1)
+        return result
 
     @command(group, "verify", example="ao audit verify")
     def verify(face: Face) -> Result:
@@ -57,3 +78,18 @@ def add_to(main: click.Group) -> None:
             {"file": str(out), "entries": len(lines), "digest": written.sha256},
             [f"{len(lines)} entries in {shown(str(out), 400)}", written.sha256],
         )
+
+
+def _in_utc(at: datetime | None) -> datetime | None:
+    return at.replace(tzinfo=UTC) if at else None
+
+
+def _told(found: list[Entry]) -> Result:
+    rows = [
+        (each.seq, each.at, shown(each.who), each.act, shown(each.subject, 200), (each.after or "")[:19])
+        for each in found
+    ]
+    return Result(
+        {"entries": [each.as_dict() for each in found]},
+        table(("entry", "time", "who", "act", "subject", "digest"), rows),
+    )

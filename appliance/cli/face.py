@@ -7,6 +7,7 @@ command line that reads the clock and the environment.
 from __future__ import annotations
 
 import functools
+import inspect
 import json
 import os
 import sys
@@ -100,7 +101,7 @@ def command(
             sys.exit(result.exit_code)
 
         # A backslash on a line of its own keeps click from re-wrapping the example.
-        run.__doc__ = f"{function.__doc__}\n\n\b\nExample:\n  {example}"
+        run.__doc__ = f"{inspect.cleandoc(function.__doc__ or '')}\n\n\b\nExample:\n  {example}"
         return group.command(name)(run)
 
     return decorate

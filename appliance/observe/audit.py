@@ -56,6 +56,27 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """What is looked for: an entry fits that has all of it. `act` names an act, or all below it."""
+
+    who: str | None = None
+    act: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str | None = None
+
+    def fits(self, entry: Entry) -> bool:
+        told = json.dumps([entry.subject, entry.before, entry.after, entry.detail], ensure_ascii=False)
+        return (
+            (self.who is None or self.who.casefold() in entry.who.casefold())
+            and (self.act is None or f"{entry.act}.".startswith(f"{self.act}."))
+            and (self.since is None or entry.at >= format_time(self.since))
+            and (self.until is None or entry.at < format_time(self.until))
+            and (self.text is None or self.text.casefold() in told.casefold())
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """`first_bad` is the seq of the first entry that is not what was written, or None; `sentence` is for a person."""
 

@@ -25,6 +25,7 @@ from appliance.operations.keys import create_key, list_keys
 from appliance.operations.licence import import_licence
 from appliance.operations.site import initialise, write_request
 from appliance.state.site import ENTROPY_BYTES, Site, open_site
+from licensing.document import Verified
 
 SITE_ID = "quickstart-site"
 CHAT_ALIAS = "ao-demo"
@@ -97,13 +98,19 @@ def quickstart(
         )
         steps.append("made a site with a key of its own, and pinned the vendor's trust")
     with closing(open_site(folders.state)) as site:
-        if site.document("licence") is None:
+        if site.document("licence") is None or _has_another_cap(site, rpm):
             _license(folders, site, rpm, clock)
             steps.append("site request → vendor → licence")
         if _configure(folders, site, upstream, upstream_model, clock):
             steps.append("config → vendor's signature → in force")
         key = _api_key(folders, site, clock())
     return Quickstart(folders, key, tuple(steps))
+
+
+def _has_another_cap(site: Site, rpm: int | None) -> bool:
+    """Whether a cap is asked for that the licence in force does not have. Asking for none leaves it as it is."""
+    licence = site.licence(site.trust())
+    return rpm is not None and isinstance(licence, Verified) and licence.claims.caps.rpm != rpm
 
 
 def _license(folders: Folders, site: Site, rpm: int | None, clock: Callable[[], datetime]) -> None:

@@ -49,10 +49,12 @@ def test_the_trees_below_are_drawn_as_they_are(module: object) -> None:
 
 
 def test_every_code_is_one_refusals() -> None:
-    # A refused licence takes the code of its rung.
-    codes = [each.code for each in EVERY if each is not LicenceRefused]
-    assert sorted(codes) == sorted(set(codes))
-    assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", code) for code in codes)
+    """A kind that only the routing tells apart from its parent has its parent's code."""
+    own = [each for each in LEAVES if all(each.code != parent.code for parent in each.__mro__[1:] if parent in EVERY)]
+    codes = sorted(each.code for each in own)
+    assert codes == sorted(set(codes))
+    told_as_their_parent = {each.__name__ for each in LEAVES} - {each.__name__ for each in own}
+    assert told_as_their_parent == {"UpstreamUnreachable", "UpstreamMisconfigured"}
 
 
 def test_every_exit_code_is_one_refusals() -> None:
