@@ -14,7 +14,7 @@ import licensing.errors
 import licensing.ratchet
 import media.errors
 from appliance.errors import ApplianceError, LicenceRefused
-from appliance.gateway.errors import GatewayRefusal
+from appliance.gateway.errors import GatewayRefusal, UpstreamDown, UpstreamMisconfigured, UpstreamUnreachable
 from licensing.errors import Refusal
 from licensing.standing import TERMS, Rung, Standing
 
@@ -48,13 +48,16 @@ def test_the_trees_below_are_drawn_as_they_are(module: object) -> None:
     assert drawn == {each.__name__: str(each.exit_code) for each in classes}
 
 
+TOLD_AS_THEIR_PARENT = (UpstreamUnreachable, UpstreamMisconfigured)
+"""Kinds that only the routing tells apart: to an app they are the same."""
+
+
 def test_every_code_is_one_refusals() -> None:
-    """A kind that only the routing tells apart from its parent has its parent's code."""
-    own = [each for each in LEAVES if all(each.code != parent.code for parent in each.__mro__[1:] if parent in EVERY)]
-    codes = sorted(each.code for each in own)
-    assert codes == sorted(set(codes))
-    told_as_their_parent = {each.__name__ for each in LEAVES} - {each.__name__ for each in own}
-    assert told_as_their_parent == {"UpstreamUnreachable", "UpstreamMisconfigured"}
+    # A refused licence takes the code of its rung.
+    codes = [each.code for each in EVERY if each is not LicenceRefused and each not in TOLD_AS_THEIR_PARENT]
+    assert sorted(codes) == sorted(set(codes))
+    assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", code) for code in codes)
+    assert {each.code for each in TOLD_AS_THEIR_PARENT} == {UpstreamDown.code}
 
 
 def test_every_exit_code_is_one_refusals() -> None:
