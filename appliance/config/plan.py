@@ -15,6 +15,9 @@ from appliance.config.words import deployment_in_words, policy_in_words
 from licensing.shown import shown
 from media.yaml_document import Value
 
+_TOLD = ("alias", "provider", "tags", "weight", "price", "limits", "timeouts", "probe")
+"""What `describe` says of an entry."""
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -129,8 +132,9 @@ def _routes(config: Config | None, text: Value) -> dict[str, tuple[str, ...]]:
     routes: dict[str, tuple[str, ...]] = {}
     entries = text.get("models") if isinstance(text, dict) else None
     for number, each in enumerate(config.deployments if config else ()):
-        extras = extras_of(entries[number]) if isinstance(entries, list) and number < len(entries) else ""
+        extras = extras_of(entries[number], _TOLD) if isinstance(entries, list) and number < len(entries) else ""
         routes[each.alias] = (*routes.get(each.alias, ()), describe(each) + (f" ({extras})" if extras else ""))
-    for alias, policy in (config.routing if config else {}).items():
+    # Where the text is at hand, its section `routing` is compared key by key with all the others.
+    for alias, policy in (config.routing if config and text is None else {}).items():
         routes[alias] = (*routes.get(alias, ()), policy_in_words(policy))
     return routes

@@ -6,7 +6,7 @@ A value under a name that sounds like a secret is compared and never shown.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -53,9 +53,9 @@ def settings_changed(before: Value, after: Value) -> tuple[SettingChange, ...]:
     )
 
 
-def extras_of(entry: Value) -> str:
-    """What a model's entry says beside its alias, provider and tags: "weight: 10, limits.concurrent: 8"."""
-    rest = {k: v for k, v in entry.items() if k not in ("alias", "provider", "tags")} if isinstance(entry, dict) else {}
+def extras_of(entry: Value, told: Collection[str] = ("alias", "provider", "tags")) -> str:
+    """What a model's entry says beside what is told in other words: "on_departure: drain, drain_seconds: 8"."""
+    rest = {k: v for k, v in entry.items() if k not in told} if isinstance(entry, dict) else {}
     found = _leaves(rest)
     return ", ".join(f"{dotted(path)}: {_told(path, found)}" for path in found)
 
