@@ -70,6 +70,7 @@ class RateWindow:
         except OSError as exc:
             raise StateUnwritable(f"The rate window cannot be opened: {exc.strerror}.", where=str(file)) from exc
         self._inode = 0
+        self._oldest = 0
         self._memory = mmap.mmap(-1, 1)
         with self._locked():
             self._open_current()
@@ -146,15 +147,31 @@ class RateWindow:
         _U64.pack_into(self._memory, _ADMITTED, admitted + 1)
 
     def _inside(self, admitted: int, now: float, rpm: int) -> tuple[int, float]:
-        """How many of the last `rpm` admissions are inside the window, and the oldest of those (binary search)."""
-        low, high = max(0, admitted - rpm), admitted - 1
+        """How many of the last `rpm` admissions are inside the window, and the oldest of those.
+
+        What has once left the window stays outside, so the search begins where the last one ended: in strides that
+        double, and then between the last two.
+        """
+        low, last = max(0, admitted - rpm, min(self._oldest, admitted - 1)), admitted - 1
+        stride = 1
+        while low < last and now - self._stamp(low) >= WINDOW_SECONDS:
+            ahead = min(low + stride, last)
+            if now - self._stamp(ahead) < WINDOW_SECONDS:
+                low = self._first_inside(low + 1, ahead, now)
+                break
+            low, stride = ahead, stride * 2
+        self._oldest = low
+        return admitted - low, self._stamp(low)
+
+    def _first_inside(self, low: int, high: int, now: float) -> int:
+        """The first of low … high that is inside, where `high` is (binary search)."""
         while low < high:
             middle = (low + high) // 2
             if now - self._stamp(middle) < WINDOW_SECONDS:
                 high = middle
             else:
                 low = middle + 1
-        return admitted - low, self._stamp(low)
+        return low
 
     def _place(self, number: int) -> int:
         return _RING_AT + (number % self._capacity) * _STAMP.size
@@ -229,6 +246,7 @@ class RateWindow:
             self._memory.close()
             self._memory = mmap.mmap(descriptor, status.st_size) if status.st_size else mmap.mmap(-1, 1)
             self._inode = status.st_ino
+            self._oldest = 0  # another file counts from its own beginning
         finally:
             os.close(descriptor)
 

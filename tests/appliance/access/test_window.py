@@ -49,6 +49,29 @@ def test_no_interval_of_a_minute_holds_more_calls_than_the_cap(rpm: int, gaps: l
             assert sum(stamp <= other < stamp + WINDOW_SECONDS for other in stamps) <= rpm
 
 
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([0.0, 0.1, 1.0, 7.0, 30.0, 59.9, 60.0, 61.0, 200.0]), st.integers(1, 40)),
+        min_size=1,
+        max_size=80,
+    )
+)
+@settings(max_examples=80, deadline=None)
+def test_what_remains_is_what_the_last_minute_leaves_also_when_the_cap_changes(calls: list[tuple[float, int]]) -> None:
+    with TemporaryDirectory() as folder:
+        window = opened(Path(folder), 1)
+        now, stamps = 1000.0, list[float]()
+        for gap, rpm in calls:
+            now += gap
+            decision = window.admit(now, rpm=rpm, tpm=None)
+            if decision.limit is None:
+                stamps.append(now)
+                inside = [stamp for stamp in stamps if now - stamp < WINDOW_SECONDS]
+                assert decision.remaining == rpm - len(inside)
+                assert decision.reset_after == pytest.approx(WINDOW_SECONDS - (now - inside[0]))
+        window.close()
+
+
 @given(st.integers(1, 10), st.lists(st.sampled_from([0.0, 0.1, 7.0, 59.9, 60.0, 61.0]), max_size=40))
 @settings(max_examples=60, deadline=None)
 def test_a_refused_call_is_admitted_after_the_wait_it_was_told(rpm: int, gaps: list[float]) -> None:
