@@ -46,8 +46,9 @@ class Said:
 def ao(*arguments: str, state: Path | None = None, typed: str | None = None) -> Said:
     """Runs a command. A fault, which a person would see as a traceback, is kept apart."""
     environment = {"AO_STATE_DIR": str(state) if state else None, "AO_SETTINGS": None, "CREDENTIALS_DIRECTORY": None}
-    # A handler made by the command would outlive the stream that it writes to.
-    with patch("logging.basicConfig"):
+    # A handler made by the command would outlive the stream that it writes to; and `serve` takes core dumps from its
+    # own process for good, which here would be the tests'.
+    with patch("logging.basicConfig"), patch("appliance.supervise.keep_memory_to_oneself"):
         result = CliRunner().invoke(main, list(arguments), env=environment, input=typed)
     fault = result.exception if result.exception and not isinstance(result.exception, SystemExit) else None
     return Said(result.exit_code, result.stdout, result.stderr, fault)
