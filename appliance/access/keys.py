@@ -30,6 +30,9 @@ _LABEL_LIMIT = 64
 _LIST_LIMIT = 256
 _REASON_LIMIT = 200
 
+CHANGEABLE = frozenset({"org", "team", "expires_at", "models", "networks"})
+"""What `change_key` may set: names of columns, which go into a statement as they are."""
+
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
 
@@ -265,10 +268,9 @@ def rotate_key(
 
 
 def change_key(database: Connection, name_or_id: str, now: datetime, **new: Any) -> tuple[ApiKey, ApiKey]:
-    """Sets any of org, team, expires_at, models, networks; gives what was before, and what is now.
-
-    Raises KeyUnknown, KeyRefused.
-    """
+    """Sets any of CHANGEABLE; gives what was before, and what is now. Raises KeyUnknown, KeyRefused."""
+    if unknown := new.keys() - CHANGEABLE:
+        raise ValueError(f"a key has no {', '.join(sorted(unknown))} that could be changed")
     with transaction(database):
         before = _living(database, name_or_id, now)
         _check_labels({name: new[name] for name in ("org", "team") if name in new})
@@ -337,7 +339,7 @@ def _stored(database: Connection, hashed: bytes, now: datetime, **facts: Any) ->
 def _changed(database: Connection, key: ApiKey, **columns: Any) -> ApiKey:
     settings = ", ".join(f"{name} = ?" for name in columns)
     database.execute(
-        f"UPDATE api_keys SET {settings} WHERE id = ?",  # noqa: S608 - column names are this module's own
+        f"UPDATE api_keys SET {settings} WHERE id = ?",  # noqa: S608 - names written here, or of CHANGEABLE
         (*columns.values(), key.id),
     )
     return _key_in(database.execute("SELECT * FROM api_keys WHERE id = ?", (key.id,)).fetchone())

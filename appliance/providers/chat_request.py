@@ -7,9 +7,10 @@ known is refused, except those of HARMLESS: they say nothing to the model.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import msgspec
 
@@ -371,3 +372,21 @@ def _response_format(member: Member | None) -> ResponseFormat | None:
             return ResponseFormat(given, schema.text("name"), schema.text("description"), member)
         case _:
             raise kind.refused("is none of text, json_object, json_schema.")
+
+
+def as_messages(
+    turns: Iterable[Turn], content_of: Callable[[Turn], list[dict[str, Any]]], *, model: str, content: str
+) -> list[dict[str, Any]]:
+    """The conversation for a wire of two roles, `model` and "user", with what is said under `content`.
+
+    Results of tools are the user's to tell, all of one turn in one message; neighbours of one role become one.
+    """
+    messages: list[dict[str, Any]] = []
+    for turn in turns:
+        role = model if isinstance(turn, Assistant) else "user"
+        said = content_of(turn)
+        if messages and messages[-1]["role"] == role:
+            messages[-1][content] += said
+        elif said:
+            messages.append({"role": role, content: said})
+    return messages

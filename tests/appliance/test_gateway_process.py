@@ -47,6 +47,17 @@ def test_workers_killed_in_quick_succession_come_back(gateway: Gateway) -> None:
     until(lambda: answers(gateway))
     assert gateway.process is not None
     assert gateway.process.poll() is None
+    assert "it is started again" in gateway.stderr.read_text(), "or Granian had not given up, and this shows nothing"
+
+
+def test_a_main_process_that_is_killed_is_started_again(gateway: Gateway) -> None:
+    assert answers(gateway)
+    assert gateway.process is not None
+    (main,) = Path(f"/proc/{gateway.process.pid}/task/{gateway.process.pid}/children").read_text().split()
+    os.kill(int(main), signal.SIGKILL)
+    until(lambda: "it is started again" in gateway.stderr.read_text())
+    until(lambda: answers(gateway))
+    assert gateway.process.poll() is None
 
 
 def test_what_ends_again_and_again_is_given_up_and_the_window_moves_on(

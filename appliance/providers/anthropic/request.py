@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -16,6 +15,7 @@ from appliance.providers.chat_request import (
     ToolChoice,
     ToolResult,
     Turn,
+    as_messages,
 )
 
 _PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
@@ -31,7 +31,7 @@ def messages_body(request: ChatRequest, model: str, *, stream: bool, max_tokens:
     body: dict[str, Any] = {
         "model": model,
         "max_tokens": max_tokens if request.max_tokens is None else request.max_tokens,
-        "messages": _messages(request.turns),
+        "messages": as_messages(request.turns, _content, model="assistant", content="content"),
     }
     if request.system:
         body["system"] = [{"type": "text", "text": text} for text in request.system]
@@ -74,19 +74,6 @@ def _choice(choice: ToolChoice | None) -> dict[str, Any]:
             return {"type": "tool", "name": choice.name}
         case _:
             return {"type": choice.mode}
-
-
-def _messages(turns: Iterable[Turn]) -> list[dict[str, Any]]:
-    """Results of tools are the user's to tell, all of one turn in one message; neighbours of one role become one."""
-    messages: list[dict[str, Any]] = []
-    for turn in turns:
-        role = "assistant" if isinstance(turn, Assistant) else "user"
-        content = _content(turn)
-        if messages and messages[-1]["role"] == role:
-            messages[-1]["content"] += content
-        elif content:
-            messages.append({"role": role, "content": content})
-    return messages
 
 
 def _content(turn: Turn) -> list[dict[str, Any]]:

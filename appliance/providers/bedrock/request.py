@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -16,6 +15,7 @@ from appliance.providers.chat_request import (
     Text,
     ToolResult,
     Turn,
+    as_messages,
 )
 
 _FORMATS = {"image/png": "png", "image/jpeg": "jpeg", "image/gif": "gif", "image/webp": "webp"}
@@ -25,7 +25,7 @@ _NO_PARAMETERS = msgspec.Raw(b'{"type":"object","properties":{}}')
 def converse_body(request: ChatRequest) -> dict[str, Any]:
     """The body of POST /model/ID/converse and of converse-stream. Raises CannotTranslate."""
     request.refuse_others("temperature", "top_p")
-    body: dict[str, Any] = {"messages": _messages(request.turns)}
+    body: dict[str, Any] = {"messages": as_messages(request.turns, _content, model="assistant", content="content")}
     if request.system:
         body["system"] = [{"text": text} for text in request.system]
     inference = {
@@ -74,19 +74,6 @@ def _text_format(form: ResponseFormat) -> dict[str, Any]:
     schema = {"schema": bytes(form.schema).decode(), "name": form.name, "description": form.description}
     given = {name: value for name, value in schema.items() if value is not None}
     return {"type": "json_schema", "structure": {"jsonSchema": given}}
-
-
-def _messages(turns: Iterable[Turn]) -> list[dict[str, Any]]:
-    """Roles take turns: neighbours of one role become one message."""
-    messages: list[dict[str, Any]] = []
-    for turn in turns:
-        role = "assistant" if isinstance(turn, Assistant) else "user"
-        content = _content(turn)
-        if messages and messages[-1]["role"] == role:
-            messages[-1]["content"] += content
-        elif content:
-            messages.append({"role": role, "content": content})
-    return messages
 
 
 def _content(turn: Turn) -> list[dict[str, Any]]:

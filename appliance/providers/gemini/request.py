@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -17,6 +17,7 @@ from appliance.providers.chat_request import (
     ToolCall,
     ToolResult,
     Turn,
+    as_messages,
 )
 
 _NUMBERS = {
@@ -38,7 +39,7 @@ THINKING_BUDGETS: Mapping[str, int] = MappingProxyType(
 def generate_body(request: ChatRequest) -> dict[str, Any]:
     """The body of generateContent and of streamGenerateContent. Raises CannotTranslate."""
     request.refuse_others(*_NUMBERS, "reasoning_effort")
-    body: dict[str, Any] = {"contents": _contents(request.turns)}
+    body: dict[str, Any] = {"contents": as_messages(request.turns, _parts, model="model", content="parts")}
     if request.system:
         body["systemInstruction"] = {"parts": [{"text": text} for text in request.system]}
     if request.tools:
@@ -91,19 +92,6 @@ def _generation_config(request: ChatRequest) -> dict[str, Any]:
             raise effort.refused(f"is none of {', '.join(THINKING_BUDGETS)}.")
         config["thinkingConfig"] = {"thinkingBudget": THINKING_BUDGETS[effort.text()]}
     return config
-
-
-def _contents(turns: Iterable[Turn]) -> list[dict[str, Any]]:
-    """Results of calls made together are told together; neighbours of one role become one."""
-    contents: list[dict[str, Any]] = []
-    for turn in turns:
-        role = "model" if isinstance(turn, Assistant) else "user"
-        parts = _parts(turn)
-        if contents and contents[-1]["role"] == role:
-            contents[-1]["parts"] += parts
-        elif parts:
-            contents.append({"role": role, "parts": parts})
-    return contents
 
 
 def _parts(turn: Turn) -> list[dict[str, Any]]:

@@ -99,6 +99,14 @@ def test_a_key_is_moved_and_narrowed_and_the_trail_says_what_was_before(site: Si
     assert acts(site).count("key.change") == 1
 
 
+@pytest.mark.parametrize("name", ["hash", "revoked_at", "id", "team = 'x' --"])
+def test_nothing_but_what_may_change_reaches_the_table(site: Site, name: str) -> None:
+    made = make(site).key
+    with pytest.raises(ValueError, match="could be changed"):
+        change_key(site, "bot", NOW, **{name: "x"})
+    assert find_key(site, made.id) == made
+
+
 def test_patterns_and_networks_say_for_what_and_from_where() -> None:
     key = ApiKey(
         "k", "p", "n", "o", "t", NOW, None, None, models=models_in(["acme-*"]), networks=networks_in(["10.0.0.0/8"])
