@@ -105,12 +105,14 @@ class Gateway:
 
     def workers(self) -> list[int]:
         """The process ids of the worker processes: grandchildren of `ao serve` that hold the journal open."""
+        journal = str(self.state / "journal")
         found = []
-        for segment in Path("/proc").glob("[0-9]*/fd/*"):
+        for process in Path("/proc").glob("[0-9]*"):
+            # A process may end while it is looked at.
             with suppress(OSError):
-                name = str(segment.readlink())
-                if name.startswith(str(self.state / "journal")) and name.endswith(".journal"):
-                    found.append(int(segment.parts[2]))
+                held = [str(each.readlink()) for each in (process / "fd").iterdir()]
+                if any(name.startswith(journal) and name.endswith(".journal") for name in held):
+                    found.append(int(process.name))
         return sorted({pid for pid in found if self.process is None or pid != self.process.pid})
 
     def listens(self) -> bool:
