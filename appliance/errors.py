@@ -25,6 +25,9 @@ model call is in gateway/errors.py.)
         ├── ProviderUnknown      69  no row of that name in the catalogue
         ├── KeyUnknown           70  no API key of that id
         ├── KeyRefused           71  a key that cannot be made as asked
+        ├── CapsRefused          72  caps that cannot be, or for what does not exist
+        ├── TeamUnknown          73  no org or team of that name
+        ├── TeamRefused          74  an org or team that cannot be made, or be deleted yet
         ├── NothingToExport      80  no sealed usage matches
         ├── UsageUnknown         81  a usage file or receipt that this site's chain does not know
         ├── ModelUnknown        104  no model of that name, or not for this site
@@ -206,6 +209,24 @@ class KeyRefused(ApplianceError):
     code = "key_refused"
     exit_code = 71
     default_remedy = "Correct the option and try again."
+
+
+class CapsRefused(ApplianceError):
+    code = "caps_refused"
+    exit_code = 72
+    default_remedy = "Correct the option and try again."
+
+
+class TeamUnknown(ApplianceError):
+    code = "team_unknown"
+    exit_code = 73
+    default_remedy = "List them: ao orgs list, ao teams list."
+
+
+class TeamRefused(ApplianceError):
+    code = "team_refused"
+    exit_code = 74
+    default_remedy = "Correct the name and try again."
 
 
 class NothingToExport(ApplianceError):

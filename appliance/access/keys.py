@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
-from typing import Any
+from typing import Any, Literal, get_args
 
+from appliance.access.teams import LABEL_LIMIT, is_label, make_sure
 from appliance.errors import KeyRefused, KeyUnknown
 from appliance.state.database import Connection, Row, transaction
 from licensing.document import format_time, parse_time
@@ -26,11 +27,13 @@ from licensing.document import format_time, parse_time
 KEY_PREFIX = "ao-"
 _SECRET_BYTES = 32
 _VISIBLE = 8
-_LABEL_LIMIT = 64
 _LIST_LIMIT = 256
 _REASON_LIMIT = 200
 
-CHANGEABLE = frozenset({"org", "team", "expires_at", "models", "networks"})
+Channel = Literal["dev", "staging", "prod"]
+CHANNELS: tuple[Channel, ...] = get_args(Channel)
+
+CHANGEABLE = frozenset({"org", "team", "channel", "expires_at", "models", "networks"})
 """What `change_key` may set: names of columns, which go into a statement as they are."""
 
 Network = IPv4Network | IPv6Network
@@ -41,7 +44,9 @@ Address = IPv4Address | IPv6Address
 class ApiKey:
     """What is known of a key; never the key itself. `prefix` is the part that may be shown.
 
-    `models` are patterns (`*` and `?`) and `networks` the sources that it may be used for and from; None: all.
+    `models` are patterns (`*` and `?`) and `networks` the sources that it may be used for and from; None: all. Its
+    calls are counted in its `account`, which it shares with the keys that it was rotated from; `channel` keeps apart
+    what is being built from what is in use.
     """
 
     id: str
@@ -58,6 +63,8 @@ class ApiKey:
     networks: tuple[Network, ...] | None = None
     last_used: datetime | None = None
     successor: str | None = None
+    account: str = ""
+    channel: str = "prod"
 
     def usable(self, now: datetime) -> bool:
         return self.state(now) == "active"
@@ -74,10 +81,7 @@ class ApiKey:
 
     def may_come_from(self, address: Address | None) -> bool:
         """None: nobody knows where from, which is nowhere that was allowed."""
-        if self.networks is None:
-            return True
-        mapped = getattr(address, "ipv4_mapped", None) or address
-        return mapped is not None and any(mapped in network for network in self.networks)
+        return self.networks is None or within(self.networks, address)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -102,6 +106,13 @@ class ForeignKey:
     paused_because: str | None = None
     models: tuple[str, ...] | None = None
     networks: tuple[Network, ...] | None = None
+    channel: str = "prod"
+
+
+def within(networks: tuple[Network, ...], address: Address | None) -> bool:
+    """Whether an address is in one of them. None: nobody knows where from, which is in none."""
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    return mapped is not None and any(mapped in network for network in networks)
 
 
 def hash_of(secret: bytes, hash_key: bytes) -> bytes:
@@ -126,6 +137,8 @@ def create_key(
     entropy: bytes,
     models: Iterable[str] | None = None,
     networks: Iterable[str] | None = None,
+    channel: str = "prod",
+    account: str | None = None,
 ) -> NewKey:
     """Makes a key from 32 random bytes. Raises KeyRefused for unusable labels, lists, or an expiry in the past."""
     if expires_at is not None and expires_at <= now:
@@ -144,6 +157,8 @@ def create_key(
         expires_at=expires_at,
         models=models_in(models),
         networks=networks_in(networks),
+        channel=known_channel(channel),
+        account=account,
     )
     return NewKey(key, secret)
 
@@ -165,6 +180,8 @@ def import_key(database: Connection, hash_key: bytes, foreign: ForeignKey, now: 
         models=foreign.models,
         networks=foreign.networks,
         paused_because=foreign.paused_because,
+        channel=known_channel(foreign.channel),
+        account=None,
         digested=foreign.secret is None,
     )
 
@@ -190,6 +207,13 @@ def networks_in(written: Iterable[str] | None) -> tuple[Network, ...] | None:
     if not 0 < len(listed) <= _LIST_LIMIT:
         raise KeyRefused(f"Name 1 to {_LIST_LIMIT} networks.", where="--from")
     return listed
+
+
+def known_channel(name: str) -> str:
+    """Raises KeyRefused."""
+    if name not in CHANNELS:
+        raise KeyRefused(f"There is no channel {name[:64]!r}; there are {', '.join(CHANNELS)}.", where="--channel")
+    return name
 
 
 def list_keys(database: Connection) -> list[ApiKey]:
@@ -261,6 +285,8 @@ def rotate_key(
             entropy=entropy,
             models=old.models,
             networks=None if old.networks is None else [str(each) for each in old.networks],
+            channel=old.channel,
+            account=old.account,
         )
         end = until if old.expires_at is None else min(until, old.expires_at)
         _changed(database, old, expires_at=format_time(end), successor=made.key.id)
@@ -277,6 +303,9 @@ def change_key(database: Connection, name_or_id: str, now: datetime, **new: Any)
         expires_at = new.get("expires_at")
         if expires_at is not None and expires_at <= now:
             raise KeyRefused("The key would have expired already: revoke it.", where="--expires")
+        if "channel" in new:
+            known_channel(new["channel"])
+        make_sure(database, new.get("org", before.org), new.get("team", before.team), now)
         return before, _changed(database, before, **{name: _written(name, value) for name, value in new.items()})
 
 
@@ -314,8 +343,8 @@ def _living(database: Connection, name_or_id: str, now: datetime) -> ApiKey:
 
 def _check_labels(labels: Mapping[str, Any]) -> None:
     for label, value in labels.items():
-        if not 0 < len(value) <= _LABEL_LIMIT or not value.isprintable():
-            raise KeyRefused(f"The {label} must have 1 to {_LABEL_LIMIT} printable characters.", where=f"--{label}")
+        if not is_label(value):
+            raise KeyRefused(f"The {label} must have 1 to {LABEL_LIMIT} printable characters.", where=f"--{label}")
 
 
 def _stored(database: Connection, hashed: bytes, now: datetime, **facts: Any) -> ApiKey:
@@ -324,7 +353,9 @@ def _stored(database: Connection, hashed: bytes, now: datetime, **facts: Any) ->
     if facts.get("paused_because") is not None:
         written["paused_at"] = format_time(now)
     columns = {"id": "key_" + hashed.hex()[:12], "hash": hashed, **written}
+    columns["account"] = columns["account"] or columns["id"]
     with transaction(database) as db:
+        make_sure(db, facts["org"], facts["team"], now)
         if db.execute("SELECT 1 FROM api_keys WHERE hash = ?", (hashed,)).fetchone():
             raise KeyRefused(f"The key {facts['name']!r} ({facts['prefix']}…) is known here already.")
         db.execute(
@@ -372,4 +403,6 @@ def _key_in(row: Row) -> ApiKey:
         tuple(ip_network(each) for each in json.loads(networks)) if networks else None,
         datetime.fromtimestamp(row["last_used"] // 1000, UTC) if row["last_used"] else None,
         row["successor"],
+        row["account"],
+        row["channel"],
     )

@@ -66,6 +66,9 @@ class Entry(msgspec.Struct, frozen=True, tag="entry", tag_field="line"):
     first_token_ms: int | None
     licence_serial: int
     config_serial: int
+    cost: int = 0
+    """In millionths of the config's currency, at its prices: for budgets here. It is no part of the ledger, and is
+    never reported."""
 
 
 class Carried(msgspec.Struct, frozen=True, tag="carried", tag_field="line"):

@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from appliance.access.keys import note_use
+from appliance.access.spent import Use, note_spent
 from appliance.errors import StateDamaged
 from appliance.ledger.entry import Begun, Entry, interrupted
 from appliance.ledger.journal import left_open, mentioned, read_from, segments, successors, writer_is_dead
@@ -29,7 +30,7 @@ _NUMBER_LIMIT = 2**50
 _DETAIL_LIMIT = 500
 _LAST_MOMENT = 253_402_300_800_000
 """The end of the year 9999, in milliseconds: later than that a time has no name."""
-COLUMNS = Entry.__struct_fields__
+COLUMNS = tuple(name for name in Entry.__struct_fields__ if name != "cost")
 _INSERT = (
     f"INSERT OR IGNORE INTO ledger ({', '.join(COLUMNS)}) "  # noqa: S608 - column names are this module's own
     f"VALUES ({', '.join('?' * len(COLUMNS))})"
@@ -122,16 +123,21 @@ def _nowhere_else(segment: Path, opened: Iterable[Begun]) -> list[Begun]:
 
 def _insert(db: sqlite3.Connection, entries: Sequence[Entry]) -> tuple[int, int]:
     """How many came in, and how many could not: with numbers that no exchange has, which must not stop the others."""
-    rows = [row for row in map(msgspec.structs.astuple, entries) if _is_sane(row)]
-    before = db.total_changes
-    db.executemany(_INSERT, rows)
-    inserted = db.total_changes - before
+    sane = [entry for entry in entries if _is_sane(msgspec.structs.astuple(entry))]
+    fresh = [entry for entry in sane if db.execute(_INSERT, msgspec.structs.astuple(entry)[: len(COLUMNS)]).rowcount]
     uses: dict[str, int] = {}
     for entry in entries:
         if entry.ended_at < _LAST_MOMENT:
             uses[entry.key] = max(entry.ended_at, uses.get(entry.key, 0))
     note_use(db, uses)
-    return inserted, len(entries) - len(rows)
+    note_spent(db, [_use(entry) for entry in fresh])
+    return len(fresh), len(entries) - len(sane)
+
+
+def _use(entry: Entry) -> Use:
+    estimated = entry.estimated_prompt_tokens + entry.estimated_completion_tokens
+    tokens = entry.prompt_tokens + entry.completion_tokens + estimated
+    return Use(entry.ended_at, entry.org, entry.team, entry.key, tokens, entry.cost)
 
 
 def _is_sane(row: tuple[object, ...]) -> bool:
