@@ -19,7 +19,7 @@ from litestar import Litestar
 from litestar.exceptions import NotFoundException
 from litestar.types import ASGIApp
 
-from appliance.access.window import RateWindow
+from appliance.access.quota import QUOTA_FILE, Quota
 from appliance.config.secrets import host_secrets
 from appliance.gateway.endpoints import endpoints, no_such_path, with_v1
 from appliance.gateway.metrics import metrics
@@ -80,9 +80,7 @@ def open_worker(settings: Settings) -> Worker:
         journal=Journal(
             site.journal_folder, f"{now.strftime('%Y%m%dT%H%M%S')}-{tag}", keep_free=settings.keep_free_mib * 2**20
         ),
-        window=RateWindow(
-            settings.state_dir / "rate-window", rpm=None, boot_id=bytes.fromhex(boot_id().replace("-", ""))
-        ),
+        quota=Quota(settings.state_dir / QUOTA_FILE, boot_id=bytes.fromhex(boot_id().replace("-", ""))),
         clients=Clients(),
         slots=Slots(settings.state_dir / "slots"),
         counts=WorkerCounts(),

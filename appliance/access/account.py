@@ -43,11 +43,14 @@ class Account:
     spent: Spent = Spent()
     mark: bytes = field(init=False)
     most: tuple[int, ...] = field(init=False)
+    only_requests: bool = field(init=False)
+    """Nothing of a call is left to be settled when it is over."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "mark", hashlib.blake2b(self.id.encode(), digest_size=16).digest())
         most = tuple(ENDLESS if (cap := getattr(self.caps, name)) is None else cap for name in COUNTED)
         object.__setattr__(self, "most", most)
+        object.__setattr__(self, "only_requests", all(cap == ENDLESS for cap in most[1:]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from appliance.access.account import Account, Spent
@@ -29,7 +29,11 @@ class Grant:
     key: ApiKey
     accounts: tuple[Account, ...]
     bounds: tuple[Bound, ...] = ()
-    costs: bool = False
+    measured: bool = field(init=False)
+    """Whether how much a call may use up makes a difference."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "measured", not all(each.only_requests for each in self.accounts))
 
     def may_use(self, model: str) -> bool:
         return self.refuser_of(model) is None
@@ -66,8 +70,7 @@ def grants(
         above = _places_above(key)
         counted = tuple(accounts[place] for place in (*above, of_key(key.account)) if place in accounts)
         bounds = tuple(Bound(place.name, caps[place]) for place in above if caps.get(place, NO_CAPS).narrows)
-        costs = any(each.caps.cost_day or each.caps.cost_month for each in counted)
-        made[key.id] = Grant(key, licence + counted, bounds, costs)
+        made[key.id] = Grant(key, licence + counted, bounds)
     return made
 
 

@@ -120,7 +120,10 @@ def _rows(data: bytes, source: Source, file: str) -> list[dict[str, Any]]:
 
 def _table(text: str, source: Source, file: str) -> list[dict[str, Any]]:
     reader = csv.DictReader(io.StringIO(text), restkey="")
-    columns = [name.strip() for name in reader.fieldnames or []]
+    try:
+        columns = [name.strip() for name in reader.fieldnames or []]
+    except csv.Error as exc:
+        raise KeyRefused(f"The file is no table: {exc}.", where=f"{file}, line 1") from exc
     if source == "csv":
         odd = sorted(set(columns) - _CSV_COLUMNS)
         if odd or "name" not in columns or not {"key", "sha256"} & set(columns):

@@ -102,8 +102,8 @@ def _needed(words: memoryview, start: int, limit: str, ask: Ask, cap: int) -> tu
     if limit.startswith("cost"):
         needed = ask.cost if ask.bounded else min(1, ask.cost)
         return needed, words[start + at.RESERVED_COST]
-    needed = ask.tokens if ask.bounded else min(ask.prompt + 1, cap)
-    return needed, words[start + at.RESERVED]
+    # What is larger than the cap itself waits until nothing else is counted, and goes alone.
+    return min(ask.tokens if ask.bounded else ask.prompt + 1, cap), words[start + at.RESERVED]
 
 
 def _wait(words: memoryview, start: int, limit: str, excess: int, moment: Moment) -> float:
@@ -124,10 +124,15 @@ def longer(one: Full, other: Full) -> bool:
     return other.wait is not None and (one.wait is None or one.wait > other.wait)
 
 
-def take(words: memoryview, start: int, tokens: int, cost: int) -> None:
-    """Counts a call that begins, and what it reserves."""
+def begin(words: memoryview, start: int) -> None:
+    """Counts a request."""
     words[start + at.REQUEST_RING + words[start + at.LAST] % window.BUCKETS] += 1
     words[start + at.REQUESTS] += 1
+
+
+def take(words: memoryview, start: int, tokens: int, cost: int) -> None:
+    """Counts a call that begins, and what it reserves."""
+    begin(words, start)
     words[start + at.OPEN] += 1
     words[start + at.RESERVED] += tokens
     words[start + at.RESERVED_COST] += cost

@@ -17,6 +17,7 @@ from appliance.access import region as at
 from appliance.access.account import LARGEST_CALL, Account, Ask, Full, Moment, Room, Spent
 from appliance.access.caps import COUNTED
 from appliance.access.page import (
+    begin,
     bring,
     charge,
     counted,
@@ -31,6 +32,12 @@ from appliance.access.page import (
 )
 from appliance.access.region import PAGE, Region
 from appliance.access.window import bucket_at
+
+QUOTA_FILE = "quota"
+"""In the state folder."""
+
+NO_RECORD = -1
+"""Of a call that leaves nothing to settle: its accounts count requests only."""
 
 
 @dataclass(slots=True)
@@ -76,14 +83,22 @@ class Quota:
                         worst = full
             if worst is not None:
                 return worst
-            record = self._record(pages, tokens, cost)
-            for page in pages:
-                take(words, page * PAGE, tokens, cost)
+            record = NO_RECORD
+            if all(account.only_requests for account in accounts):
+                for page in pages:
+                    begin(words, page * PAGE)
+            else:
+                record = self._record(pages, tokens, cost)
+                words = self._region.words
+                for page in pages:
+                    take(words, page * PAGE, tokens, cost)
             requests, left = rooms(words, accounts, pages, moment)
         return Taken(accounts, pages, record, self._generation, tokens, cost, requests, left)
 
     def settle(self, taken: Taken, tokens: int, cost: int, moment: Moment) -> None:
         """Ends a call: what it really used takes the place of what it had reserved. Once for each call."""
+        if taken.record == NO_RECORD:
+            return
         tokens, cost = max(0, min(tokens, LARGEST_CALL)), max(0, min(cost, LARGEST_CALL))
         with self._region as words:
             if taken.generation != self._generation:

@@ -6,35 +6,37 @@ A call that is refused uses up no quota.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from datetime import datetime
 from ipaddress import ip_address
 
+from appliance.access.account import Ask, Full, Moment
+from appliance.access.grant import Grant
 from appliance.access.keys import Address, ApiKey, digest_of, hash_of
-from appliance.access.window import WINDOW_SECONDS, Decision, RateWindow
+from appliance.access.quota import Quota, Taken
 from appliance.gateway.errors import (
+    ChannelNotAllowed,
     FeatureNotLicensed,
     InvalidKey,
     KeyPaused,
     ModelNotAllowed,
     ModelNotFound,
     ModelNotLicensed,
-    RateLimited,
     SourceNotAllowed,
 )
+from appliance.gateway.full import refusal_of
 from appliance.gateway.snapshot import Route, Snapshot
 
 _KEY_LIMIT_BYTES = 256
-UNLIMITED = Decision(limit=None, retry_after=0.0, remaining=None, reset_after=0.0)
 
 
 def authenticate(
     snapshot: Snapshot, headers: Mapping[bytes, bytes], now: datetime, client: tuple[str, int] | None = None
-) -> ApiKey:
-    """Whose key this is. `client` is the address that the call comes from, where it has one.
+) -> Grant:
+    """Whose key this is, with what it is allowed. `client` is the address that the call comes from, where it has one.
 
-    Raises InvalidKey, and says no more about a wrong key than that it is wrong; KeyPaused, SourceNotAllowed.
+    Raises InvalidKey, and says no more about a wrong key than that it is wrong; KeyPaused, SourceNotAllowed,
+    ChannelNotAllowed.
     """
     secret = _presented(headers)
     if secret is None:
@@ -49,7 +51,20 @@ def authenticate(
         raise InvalidKey(f"The API key {key.prefix}… is {state}.")
     if key.networks is not None and not key.may_come_from(_address(client)):
         raise SourceNotAllowed(f"The API key {key.prefix}… may not be used from where this call comes from.")
-    return key
+    grant = snapshot.grants[key.id]
+    if grant.bounds:
+        _within_bounds(grant, now, client)
+    return grant
+
+
+def _within_bounds(grant: Grant, now: datetime, client: tuple[str, int] | None) -> None:
+    """What the tiers above the key allow it."""
+    if (name := grant.ended(now)) is not None:
+        raise InvalidKey(f"{name} has come to the end that was set for it.")
+    if (name := grant.refuser_of_channel()) is not None:
+        raise ChannelNotAllowed(f"{name} has no keys of the channel {grant.key.channel!r}.")
+    if (name := grant.refuser_from(_address(client))) is not None:
+        raise SourceNotAllowed(f"{name} may not be used from where this call comes from.")
 
 
 def _key_of(snapshot: Snapshot, secret: bytes) -> ApiKey | None:
@@ -78,16 +93,16 @@ def _presented(headers: Mapping[bytes, bytes]) -> bytes | None:
     return headers.get(b"x-api-key", b"").strip() or None
 
 
-def routes_for(snapshot: Snapshot, model: str, key: ApiKey | None = None) -> tuple[Route, ...]:
-    """The deployments that may answer this alias, in order. `key` is whose call it is.
+def routes_for(snapshot: Snapshot, model: str, grant: Grant | None = None) -> tuple[Route, ...]:
+    """The deployments that may answer this alias, in order. `grant` is what the caller is allowed.
 
     Raises ModelNotFound, ModelNotLicensed, ModelNotAllowed, or the standing.
     """
     if snapshot.refusal is not None:
         raise snapshot.refusal
     if snapshot.serves(model):
-        if key is not None and not key.may_use(model):
-            raise ModelNotAllowed(f"This API key may not use the model {model[:128]!r}.", param="model")
+        if grant is not None and (name := grant.refuser_of(model)) is not None:
+            raise ModelNotAllowed(f"{name} may not use the model {model[:128]!r}.", param="model")
         return snapshot.routes[model]
     if snapshot.licence is None or not snapshot.licence.allows_model(model):
         if snapshot.config is not None and model not in snapshot.config.aliases:
@@ -100,35 +115,11 @@ def routes_for(snapshot: Snapshot, model: str, key: ApiKey | None = None) -> tup
     raise ModelNotFound(f"There is no model {model[:128]!r} here.", param="model")
 
 
-def spend(snapshot: Snapshot, window: RateWindow, now_monotonic: float) -> Decision:
-    """Takes one call out of the licence's caps. Raises RateLimited with `retry-after`."""
-    if snapshot.rpm is None and snapshot.tpm is None:
-        return UNLIMITED
-    decision = window.admit(now_monotonic, rpm=snapshot.rpm, tpm=snapshot.tpm)
-    if decision.limit is not None:
-        seconds = max(1, math.ceil(decision.retry_after))
-        cap = snapshot.rpm if decision.limit == "requests" else snapshot.tpm
-        raise RateLimited(
-            f"The licence allows this site {cap} {decision.limit} a minute, and they are used up; "
-            f"try again in {seconds} s.",
-            headers=((b"retry-after", b"%d" % seconds), *rate_headers(snapshot, decision)),
-        )
-    return decision
-
-
-def rate_headers(snapshot: Snapshot, decision: Decision) -> tuple[tuple[bytes, bytes], ...]:
-    """`x-ratelimit-*` for requests and tokens, where the licence caps them and the decision knows."""
-    headers: list[tuple[bytes, bytes]] = []
-    if snapshot.rpm is not None and decision.remaining is not None:
-        headers += [
-            (b"x-ratelimit-limit-requests", b"%d" % snapshot.rpm),
-            (b"x-ratelimit-remaining-requests", b"%d" % decision.remaining),
-            (b"x-ratelimit-reset-requests", b"%ds" % math.ceil(decision.reset_after)),
-        ]
-    if snapshot.tpm is not None and decision.remaining_tokens is not None:
-        headers += [
-            (b"x-ratelimit-limit-tokens", b"%d" % snapshot.tpm),
-            (b"x-ratelimit-remaining-tokens", b"%d" % decision.remaining_tokens),
-            (b"x-ratelimit-reset-tokens", b"%ds" % (math.ceil(decision.retry_after) or WINDOW_SECONDS)),
-        ]
-    return tuple(headers)
+def spend(quota: Quota, grant: Grant, ask: Ask, moment: Moment) -> Taken | None:
+    """Takes one call out of all caps that it must fit; None where there are none. Raises RateLimited and its kin."""
+    if not grant.accounts:
+        return None
+    taken = quota.admit(grant.accounts, ask, moment)
+    if isinstance(taken, Full):
+        raise refusal_of(taken, moment)
+    return taken

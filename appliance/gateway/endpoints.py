@@ -15,7 +15,8 @@ from litestar.enums import ScopeType
 from litestar.handlers import ASGIRouteHandler
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
-from appliance.gateway.admission import authenticate, rate_headers, routes_for, spend
+from appliance.gateway.admission import authenticate, routes_for, spend
+from appliance.gateway.ask import NOTHING, ask_of
 from appliance.gateway.dialects.models import anthropic_model_list, as_anthropic_model
 from appliance.gateway.errors import (
     Fault,
@@ -28,6 +29,7 @@ from appliance.gateway.errors import (
     speaks_anthropic,
 )
 from appliance.gateway.exchange import BYTES_PER_TOKEN, Exchange
+from appliance.gateway.full import rate_headers
 from appliance.gateway.relay import Headers, relay
 from appliance.gateway.request import ClientGone, parse_call, read_body, refuse_encoded
 from appliance.gateway.upload import Upload, boundary_in
@@ -138,7 +140,7 @@ async def _exchange(
     snapshot = await worker.snapshot()
     now = worker.now()
     sent = dict(scope["headers"])
-    key = authenticate(snapshot, sent, now, scope["client"])
+    grant = authenticate(snapshot, sent, now, scope["client"])
     if b"content-encoding" in sent:
         refuse_encoded(sent)
     started = worker.monotonic()
@@ -153,25 +155,32 @@ async def _exchange(
         else:
             body = await read_body(receive, worker.bodies)
             call, length = parse_call(endpoint, body, query, now.timestamp(), _passed(endpoint, sent)), len(body)
-        routes_for(snapshot, call.model, key)
+        routes_for(snapshot, call.model, grant)
         if call.stream and worker.streams >= worker.stream_limit:
             raise TooManyStreams(
                 f"This gateway has its {worker.stream_limit} streams a worker under way; try again.",
                 headers=((b"retry-after", b"1"),),
             )
-        decision = spend(snapshot, worker.window, worker.window_time())
+        estimated = length // BYTES_PER_TOKEN
+        ask = ask_of(call, estimated, snapshot.prices[call.model]) if grant.measured else NOTHING
+        taken = spend(worker.quota, grant, ask, worker.moment())
         exchange = Exchange(
             id=request_id,
             call=call,
-            key=key,
+            grant=grant,
             snapshot=snapshot,
             started_at=int(now.timestamp() * 1000),
             started=started,
-            estimated_prompt_tokens=length // BYTES_PER_TOKEN,
+            estimated_prompt_tokens=estimated,
             headers=sent,
+            taken=taken,
         )
-        exchange.begin(worker.journal)
-        headers = (*_ids(endpoint, request_id), *rate_headers(snapshot, decision))
+        try:
+            exchange.begin(worker.journal)
+        except BaseException:
+            worker.not_begun(taken)
+            raise
+        headers = (*_ids(endpoint, request_id), *rate_headers(taken))
         await relay(worker, exchange, headers, receive, send)
     finally:
         if form is not None:
@@ -191,10 +200,10 @@ def _passed(endpoint: str, sent: Mapping[bytes, bytes]) -> tuple[tuple[str, str]
 async def _models(worker: Worker, alias: str, scope: HTTPScope, send: Send, request_id: str) -> None:
     snapshot = await worker.snapshot()
     sent = dict(scope["headers"])
-    key = authenticate(snapshot, sent, worker.now(), scope["client"])
+    grant = authenticate(snapshot, sent, worker.now(), scope["client"])
     if snapshot.refusal is not None:
         raise snapshot.refusal
-    models = {name: body for name, body in snapshot.models.items() if key.may_use(name)}
+    models = {name: body for name, body in snapshot.models.items() if grant.may_use(name)}
     if b"anthropic-version" in sent:
         models = {name: as_anthropic_model(body) for name, body in models.items()}
     if alias:

@@ -61,6 +61,14 @@ class SourceNotAllowed(GatewayRefusal):
     kind = "permission_error"
 
 
+class ChannelNotAllowed(GatewayRefusal):
+    """A tier above the key has no keys of the key's channel."""
+
+    code = "channel_not_allowed"
+    http_status = 403
+    kind = "permission_error"
+
+
 class ModelNotAllowed(GatewayRefusal):
     """The site has the model, and this key may not use it."""
 
@@ -129,6 +137,28 @@ class RateLimited(GatewayRefusal):
     code = "rate_limit_exceeded"
     http_status = 429
     kind = "rate_limit_error"
+
+
+class TooManyAtOnce(RateLimited):
+    """As many calls of an org, a team or a key are under way as it is allowed."""
+
+    code = "too_many_at_once"
+
+
+class QuotaExhausted(RateLimited):
+    """A day's or a month's budget is used up."""
+
+    code = "quota_exhausted"
+    kind = "insufficient_quota"
+
+
+class BudgetTooSmall(RateLimited):
+    """A call that asks for more than a whole budget will never fit it."""
+
+    code = "larger_than_budget"
+    http_status = 400
+    kind = "invalid_request_error"
+    default_remedy = "Ask for fewer tokens: lower max_tokens."
 
 
 class UpstreamBusy(GatewayRefusal):

@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from appliance.access.grant import Grant
 from appliance.access.keys import ApiKey
+from appliance.access.quota import Taken
+from appliance.gateway.ask import cost_of
 from appliance.gateway.lease import Lease
 from appliance.gateway.snapshot import Route, Snapshot
 from appliance.gateway.usage_report import Usage
@@ -25,13 +28,14 @@ BYTES_PER_TOKEN = 4
 class Exchange:
     """`started` and friends are monotonic seconds; `started_at` is milliseconds since 1970.
 
+    `grant` is what the key is allowed, and `taken` what the call has taken out of its caps, until it is settled.
     `headers` are the request's, for rules that route by them. `lease` is the deployment's place that a stream still
     holds; `told` are the headers that tell how the call was routed, where the policy lets them.
     """
 
     id: str
     call: Call
-    key: ApiKey
+    grant: Grant
     snapshot: Snapshot
     started_at: int
     started: float
@@ -49,6 +53,11 @@ class Exchange:
     headers: Mapping[bytes, bytes] = field(default_factory=dict)
     lease: Lease | None = None
     told: tuple[tuple[bytes, bytes], ...] = ()
+    taken: Taken | None = None
+
+    @property
+    def key(self) -> ApiKey:
+        return self.grant.key
 
     def begin(self, journal: Journal) -> None:
         journal.begin(
@@ -66,14 +75,16 @@ class Exchange:
             )
         )
 
-    def end(self, journal: Journal, outcome: Outcome, now: float) -> int:
-        """Writes the entry, the first time it is called; returns the tokens to count against the caps."""
+    def end(self, journal: Journal, outcome: Outcome, now: float) -> tuple[int, int]:
+        """Writes the entry, the first time it is called; returns the tokens and the cost to count against the caps."""
         if self.ended:
-            return 0
+            return 0, 0
         self.ended = True
         self.outcome = outcome
         latency_ms = round((now - self.started) * 1000)
         counts = self._counts(outcome)
+        prompt, completion = counts[0] + counts[3], counts[1] + counts[4]
+        cost = cost_of(self.route.price, prompt, completion) if self.route else 0
         journal.end(
             Entry(
                 id=self.id,
@@ -98,9 +109,10 @@ class Exchange:
                 first_token_ms=round((self.first_token - self.started) * 1000) if self.first_token else None,
                 licence_serial=self.snapshot.licence.serial if self.snapshot.licence else 0,
                 config_serial=self.snapshot.config.serial if self.snapshot.config else 0,
+                cost=cost,
             )
         )
-        return counts[0] + counts[1] + counts[3] + counts[4]
+        return prompt + completion, cost
 
     def _counts(self, outcome: Outcome) -> tuple[int, int, int, int, int]:
         """Reported prompt, completion, cached; estimated prompt, completion. An explicit zero is a report, not a

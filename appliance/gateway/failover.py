@@ -161,7 +161,7 @@ def _course(worker: Worker, exchange: Exchange, policy: Policy) -> Course[Route]
         worker.monotonic(),
         exchange.call.endpoint,
         # Checked when the config came in; checked again, because a licence may have come since.
-        allowed=lambda other: licence is not None and licence.allows_model(other) and exchange.key.may_use(other),
+        allowed=lambda other: licence is not None and licence.allows_model(other) and exchange.grant.may_use(other),
     )
 
 

@@ -13,6 +13,7 @@ from datetime import datetime
 
 import msgspec
 
+from appliance.access.grant import Grant, grants
 from appliance.access.keys import ApiKey, digested_keys, keys_by_hash
 from appliance.config.features import feature_of
 from appliance.config.in_force import open_config_in_force
@@ -20,6 +21,7 @@ from appliance.config.model import Config, Deployment
 from appliance.config.policy import Limits, Price
 from appliance.config.secrets import SecretLookup, resolve_keys
 from appliance.errors import ConfigMissing, ConfigUnusable, LicenceRefused, SealRefused, SecretMissing
+from appliance.gateway.ask import dearest
 from appliance.gateway.dialects.known import CHAT, COUNT_TOKENS, DIALECTS
 from appliance.gateway.routing.candidate import Table, Tables, mark_of
 from appliance.providers.call import Provider
@@ -65,7 +67,8 @@ class Route:
 class Snapshot:
     """`refusal` is why no model may be called now, or None. `hash_key` is what API keys are looked up under. `tables`
     are the routes with the policies by which one is chosen. `digested` are the ids of keys that are known only by what
-    another gateway had kept of them."""
+    another gateway had kept of them. `grants` say what each key is allowed, by its id; `prices` what the dearest
+    deployment of an alias costs."""
 
     generation: int
     standing: Standing
@@ -77,19 +80,13 @@ class Snapshot:
     keys: Mapping[bytes, ApiKey]
     hash_key: bytes
     models: Mapping[str, bytes]
+    grants: Mapping[str, Grant]
+    prices: Mapping[str, Price | None]
     digested: frozenset[str] = frozenset()
-
-    @property
-    def rpm(self) -> int | None:
-        return self.licence.caps.rpm if self.licence else None
 
     def serves(self, model: str) -> bool:
         """Whether this alias is configured, licensed and can be called."""
         return model in self.models
-
-    @property
-    def tpm(self) -> int | None:
-        return self.licence.caps.tpm if self.licence else None
 
 
 def take_snapshot(site: Site, secrets: SecretLookup, now: datetime) -> Snapshot:
@@ -99,6 +96,8 @@ def take_snapshot(site: Site, secrets: SecretLookup, now: datetime) -> Snapshot:
     standing = judge_site(site, trust, now)
     refusal: Refusal | None = None if standing.terms.serves else LicenceRefused(standing)
     config, routes, config_refusal = _routes(site, trust, standing.licence, secrets)
+    keys = keys_by_hash(site.database)
+    caps = standing.licence.caps if standing.licence else None
     return Snapshot(
         generation=generation,
         standing=standing,
@@ -107,9 +106,17 @@ def take_snapshot(site: Site, secrets: SecretLookup, now: datetime) -> Snapshot:
         config=config,
         routes=routes,
         tables=_tables(config, routes),
-        keys=keys_by_hash(site.database),
+        keys=keys,
         hash_key=site.key.hash_key,
         models=_models(config, standing.licence, routes),
+        grants=grants(
+            site.database,
+            keys.values(),
+            rpm=caps.rpm if caps else None,
+            tpm=caps.tpm if caps else None,
+            wall=now.timestamp(),
+        ),
+        prices={alias: dearest(tuple(each.price for each in those)) for alias, those in routes.items()},
         digested=digested_keys(site.database),
     )
 

@@ -14,9 +14,10 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from appliance.access.window import RateWindow
+from appliance.access.account import Moment
+from appliance.access.quota import Quota, Taken
 from appliance.config.secrets import SecretLookup
-from appliance.errors import ApplianceError
+from appliance.errors import ApplianceError, StateUnwritable
 from appliance.gateway.errors import Unavailable
 from appliance.gateway.exchange import Exchange
 from appliance.gateway.health import Health
@@ -42,7 +43,7 @@ class Worker:
         site: Site,
         secrets: SecretLookup,
         journal: Journal,
-        window: RateWindow,
+        quota: Quota,
         clients: Clients,
         slots: Slots,
         counts: WorkerCounts,
@@ -55,14 +56,15 @@ class Worker:
         self._journal = journal
         self._clock = clock
         self._tag = tag
-        self._count = 0
+        self._calls = 0
         self._refreshing = asyncio.Lock()
         self._judged = 0.0
         self._no_record: str | None = None
         self._taken = take_snapshot(site, secrets, clock())
         self._snapshot = self._taken
         self._judged = self.monotonic()
-        self.window = window
+        self.quota = quota
+        self._looked = self.monotonic()
         self.counts = counts
         self.bodies = BodyWatch()
         self.streams = 0
@@ -86,14 +88,14 @@ class Worker:
     def now(self) -> datetime:
         return self._clock()
 
-    def window_time(self) -> float:
-        """Seconds since boot, shared by all processes of the host, running also while it is suspended."""
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    def moment(self) -> Moment:
+        """Seconds since boot, shared by all processes of the host, running also while it is suspended; and the time."""
+        return Moment(time.clock_gettime(time.CLOCK_BOOTTIME), time.time())
 
     def next_id(self) -> str:
         """A request id: time, worker, number. Unique in this site; sorts by time."""
-        self._count += 1
-        return f"req_{time.time_ns() // 1_000_000:012x}{self._tag}{self._count:06x}"
+        self._calls += 1
+        return f"req_{time.time_ns() // 1_000_000:012x}{self._tag}{self._calls:06x}"
 
     async def snapshot(self) -> Snapshot:
         """The state to decide by: fresh whenever anything has changed."""
@@ -102,16 +104,33 @@ class Worker:
         return self._snapshot
 
     def let_go(self, exchange: Exchange) -> None:
-        """Gives back the place of a stream that is over, and remembers what became of it."""
+        """Gives back the place of a stream that is over, and remembers what became of it. What of a call could not be
+        recorded is counted as what it had reserved."""
+        if exchange.taken is not None:
+            self._count(exchange, exchange.taken.tokens, exchange.taken.cost)
         lease, exchange.lease = exchange.lease, None
         if lease is not None:
             lease.over(failed=exchange.outcome is Outcome.UPSTREAM_FAILED, now=self.monotonic())
 
     def settle(self, exchange: Exchange, outcome: Outcome) -> None:
         """Writes the exchange's entry and counts its tokens against the caps."""
-        tokens = exchange.end(self._journal, outcome, self.monotonic())
-        if tokens and exchange.snapshot.tpm is not None:
-            self.window.add_tokens(self.window_time(), tokens)
+        if not exchange.ended:
+            self._count(exchange, *exchange.end(self._journal, outcome, self.monotonic()))
+
+    def not_begun(self, taken: Taken | None) -> None:
+        """Of a call that was let in and could not be recorded: it used nothing."""
+        if taken is not None:
+            self.quota.settle(taken, 0, 0, self.moment())
+
+    def _count(self, exchange: Exchange, tokens: int, cost: int) -> None:
+        taken, exchange.taken = exchange.taken, None
+        if taken is None:
+            return
+        try:
+            self.quota.settle(taken, tokens, cost, self.moment())
+        except StateUnwritable as refusal:
+            # The call is in the journal; budgets know of it again when it is in the ledger.
+            log.warning("%s: %s", exchange.id, refusal)
 
     async def keep(self) -> None:
         """Runs for as long as the worker: journal to disk, a look at its room, a judgement a minute. Ends when it is
@@ -120,6 +139,7 @@ class Worker:
             await asyncio.sleep(SYNC_SECONDS)
             self.bodies.look(asyncio.get_running_loop().time())
             try:
+                self._look_after_caps()
                 await self._sync()
                 self._look_for_room()
                 self._tell()
@@ -128,6 +148,12 @@ class Worker:
             except (OSError, ApplianceError):
                 log.exception("the journal could not be made durable")
                 self._look_for_room()
+
+    def _look_after_caps(self) -> None:
+        if self.monotonic() - self._looked >= 1.0:
+            self._looked = self.monotonic()
+            if ended := self.quota.look(self.moment()):
+                log.warning("%d calls of a worker that ended are counted as what they had reserved", ended)
 
     async def _sync(self) -> None:
         sync = self._journal.begin_sync()

@@ -102,7 +102,8 @@ def explain(site: Site, call: MadeUp, secrets: SecretLookup, now: datetime, mono
     snapshot = take_snapshot(site, secrets, now)
     key = _key(site, call.key) if call.key is not None else None
     try:
-        routes_for(snapshot, call.alias, key)
+        grant = snapshot.grants[key.id] if key is not None else None
+        routes_for(snapshot, call.alias, grant)
     except GatewayRefusal as refusal:
         raise ModelUnknown(refusal.message) from refusal
     conditions = _conditions(snapshot, HealthFolder(site.folder), monotonic)
@@ -116,7 +117,7 @@ def explain(site: Site, call: MadeUp, secrets: SecretLookup, now: datetime, mono
         monotonic,
         call.endpoint,
         allowed=lambda alias: (
-            licence is not None and licence.allows_model(alias) and (key is None or key.may_use(alias))
+            licence is not None and licence.allows_model(alias) and (grant is None or grant.may_use(alias))
         ),
     )
     return Explanation(foreseen, tuple(lines(foreseen, conditions, monotonic)))

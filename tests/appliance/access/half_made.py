@@ -1,48 +1,48 @@
-"""A process that is killed in the middle of an admission, at its Nth write to the window.
+"""A process that is killed in the middle of an admission, at its Nth write to the file of counts.
 
-`python -m tests.appliance.access.half_made WINDOW RPM N`.
+`python -m tests.appliance.access.half_made FOLDER N`.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-import struct
 import sys
 from pathlib import Path
 from typing import Any
 
-from appliance.access import window as module
-from tests.appliance.access.hammer import BOOT
+from appliance.access.account import Moment
+from appliance.access.region import Region
+from tests.appliance.access.counted import account, ask, opened
 
 
-class DyingStruct:
-    """Writes like the struct it stands for, and kills the process instead of the write that was chosen."""
+class DyingWords:
+    """Words that are read and written like those of the file, until the write that was chosen."""
 
-    left = 0
+    def __init__(self, words: memoryview, left: int) -> None:
+        self._words = words
+        self._left = left
 
-    def __init__(self, real: struct.Struct) -> None:
-        self.size = real.size
-        self._real = real
+    def __getitem__(self, place: Any) -> Any:
+        return self._words[place]
 
-    def pack_into(self, *arguments: Any) -> None:
-        if DyingStruct.left == 0:
+    def __setitem__(self, place: Any, value: Any) -> None:
+        if self._left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
-        DyingStruct.left -= 1
-        self._real.pack_into(*arguments)
+        self._left -= 1
+        self._words[place] = value
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._real, name)
+    def __len__(self) -> int:
+        return len(self._words)
 
 
 def main() -> None:
-    file, rpm, number = sys.argv[1:]
-    window = module.RateWindow(Path(file), rpm=int(rpm), boot_id=BOOT)
-    DyingStruct.left = int(number)
-    names = vars(module)
-    for name in ("_STAMP", "_U64"):
-        names[name] = DyingStruct(names[name])
-    window.admit(1000.0, rpm=int(rpm), tpm=None)
+    folder, number = sys.argv[1:]
+    quota = opened(Path(folder))
+    region: Region = quota._region
+    region.words = DyingWords(region.words, int(number))  # type: ignore[assignment]  # it stands for a memoryview
+    quota.admit((account(rpm=5, concurrent=5, tokens_day=1_000),), ask(10), Moment(1000.0, 1000.0))
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":

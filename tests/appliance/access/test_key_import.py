@@ -79,7 +79,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 
 def whose(site: Site, secret: str) -> str:
-    return authenticate(take_snapshot(site, no_secrets, NOW), {b"x-api-key": secret.encode()}, NOW).name
+    return authenticate(take_snapshot(site, no_secrets, NOW), {b"x-api-key": secret.encode()}, NOW).key.name
 
 
 def test_an_app_of_litellm_goes_on_with_its_key(site: Site, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Real processes on one window: the cap is the site's, not each worker's, and dying is no way around it."""
+"""Real processes on one file of counts: caps are the site's, not each worker's, and dying is no way around them."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from pathlib import Path
 
 import pytest
 
-from appliance.access.window import RateWindow
-from tests.appliance.access.hammer import BOOT
+from appliance.access.account import Moment
+from tests.appliance.access.counted import account, admitted, ask, opened
 from tests.rules.tree import ROOT
 
 pytestmark = pytest.mark.real
 
 
 class Hammer:
-    """One process on the window, started and waiting for the word."""
+    """One process on the file, started and waiting for the word."""
 
-    def __init__(self, folder: Path, number: int, *, rpm: int, refusals: int) -> None:
+    def __init__(self, folder: Path, number: int, *, rpm: int, refusals: int, concurrent: int | None = None) -> None:
         self.log = folder / f"log-{number}"
-        files = [folder / "rate-window", folder / "go", self.log]
+        asked = [folder, folder / "go", self.log, rpm, refusals, *([concurrent] if concurrent else [])]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.appliance.access.hammer", *map(str, files), str(rpm), str(refusals)],
+            [sys.executable, "-m", "tests.appliance.access.hammer", *map(str, asked)],
             cwd=ROOT,
             stdout=subprocess.PIPE,
         )
@@ -71,15 +71,32 @@ def test_one_that_is_killed_leaves_the_cap_and_the_others_alone(tmp_path: Path, 
         assert survivor.admitted > 0
 
 
-@pytest.mark.parametrize("write", range(3))
+@pytest.mark.parametrize("write", range(12))
 def test_an_admission_cut_off_at_any_write_costs_at_most_itself(tmp_path: Path, write: int) -> None:
-    rpm = 5
-    file = tmp_path / "rate-window"
-    before = RateWindow(file, rpm=rpm, boot_id=BOOT)
-    assert before.admit(999.0, rpm=rpm, tpm=None).limit is None
-    arguments = [str(file), str(rpm), str(write)]
+    before, whose = opened(tmp_path), account(rpm=5, concurrent=5, tokens_day=1_000)
+    assert admitted(before, Moment(999.0, 999.0), 1, whose, of=ask(10)) == 1
+    arguments = [str(tmp_path), str(write)]
     dead = subprocess.run([sys.executable, "-m", "tests.appliance.access.half_made", *arguments], cwd=ROOT, check=False)
     assert dead.returncode == -9
-    others = [before.admit(1000.0, rpm=rpm, tpm=None).limit for _ in range(10)].count(None)
-    assert others in (rpm - 2, rpm - 1)
-    assert before.admit(1059.0, rpm=rpm, tpm=None).limit is None
+    now = Moment(1000.0, 1000.0)
+    before.look(now)
+    used = before.used(whose, now)
+    assert used["concurrent"] == 1, "whoever is dead has no call under way"
+    assert used["rpm"] in (1, 2)
+    assert used["tokens_day"] in (0, 10)
+    assert admitted(before, now, 10, whose, of=ask(10)) == 5 - max(used["rpm"], used["concurrent"])
+
+
+def test_the_places_of_a_worker_that_is_killed_are_free_as_soon_as_anybody_looks(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        hammer = stack.enter_context(Hammer(tmp_path, 0, rpm=1000, refusals=1, concurrent=7))
+        (tmp_path / "go").touch()
+        assert hammer.process.stdout is not None
+        assert hammer.process.stdout.readline() == b"full\n"
+        quota, whose = opened(tmp_path), account(rpm=1000, concurrent=7)
+        now = Moment(time.clock_gettime(time.CLOCK_BOOTTIME), time.time())
+        assert admitted(quota, now, 5, whose) == 0
+        hammer.process.kill()
+        hammer.process.wait()
+        assert quota.look(now) == 7
+        assert admitted(quota, now, 20, whose) == 7
