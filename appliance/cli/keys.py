@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from appliance.access.key_import import SOURCES, Home, Source
-from appliance.access.keys import ApiKey, models_in, networks_in
+from appliance.access.keys import CHANNELS, ApiKey, models_in, networks_in
 from appliance.cli.face import Face, Result, command, table
 from appliance.errors import KeyRefused
 from appliance.operations.key_import import find_keys, import_keys
@@ -45,6 +45,7 @@ def _making(group: click.Group) -> None:
     @click.option("--name", required=True, help="What or who uses it.")
     @click.option("--org", default="default", show_default=True)
     @click.option("--team", default="default", show_default=True)
+    @click.option("--channel", type=click.Choice(CHANNELS), default="prod", show_default=True)
     @click.option("--expires", type=_DAY, help="The day (UTC) at whose start it ends.")
     @click.option("--model", "models", multiple=True, help="A model, or a pattern, that it may use. [default: all]")
     @click.option("--from", "networks", multiple=True, help="A network that it may be used from. [default: any]")
@@ -54,6 +55,7 @@ def _making(group: click.Group) -> None:
         name: str,
         org: str,
         team: str,
+        channel: str,
         expires: datetime | None,
         models: tuple[str, ...],
         networks: tuple[str, ...],
@@ -70,6 +72,7 @@ def _making(group: click.Group) -> None:
                 entropy=secrets.token_bytes(32),
                 models=models or None,
                 networks=networks or None,
+                channel=channel,
             )
         return Result(
             {**_shown(made.key, face.now), "key": made.secret},
@@ -123,6 +126,7 @@ def _living(group: click.Group) -> None:
     @click.argument("key")
     @click.option("--org")
     @click.option("--team")
+    @click.option("--channel", type=click.Choice(CHANNELS))
     @click.option("--expires", type=_DAY, help="The day (UTC) at whose start it ends.")
     @click.option("--no-expiry", is_flag=True)
     @click.option("--model", "models", multiple=True, help="A model, or a pattern, that it may use from now on.")
@@ -135,6 +139,7 @@ def _living(group: click.Group) -> None:
         key: str,
         org: str | None,
         team: str | None,
+        channel: str | None,
         expires: datetime | None,
         no_expiry: bool,
         models: tuple[str, ...],
@@ -143,7 +148,8 @@ def _living(group: click.Group) -> None:
         from_anywhere: bool,
     ) -> Result:
         """Move a key, or change until when, for what and from where it may be used. What is not named stays."""
-        new: dict[str, Any] = {name: value for name, value in (("org", org), ("team", team)) if value is not None}
+        named = (("org", org), ("team", team), ("channel", channel))
+        new: dict[str, Any] = {name: value for name, value in named if value is not None}
         asked = (
             ("expires_at", _at(expires), no_expiry),
             ("models", models_in(models) if models else None, all_models),
@@ -227,6 +233,7 @@ def _shown(key: ApiKey, now: datetime) -> dict[str, Any]:
         "name": key.name,
         "org": key.org,
         "team": key.team,
+        "channel": key.channel,
         "state": key.state(now),
         "created_at": format_time(key.created_at),
         "expires_at": time(key.expires_at),

@@ -21,6 +21,7 @@ from appliance.cli import (
     serve,
     site,
     status,
+    teams,
     trust,
     usage,
     verify,
@@ -37,7 +38,7 @@ def main() -> None:
     Exit codes: 0 done, 1 unexpected fault, 2 wrong use of the command,
     10-19 a document was refused, 20-28 the licence does not allow it,
     40-49 this host or its state, 50-59 media, 60-69 the config,
-    70-79 API keys, 80-89 usage, 90-99 passphrases,
+    70-79 API keys, orgs and teams, 80-89 usage, 90-99 passphrases,
     100-109 the running gateway, its audit trail, media that are plugged in.
     Every refusal also has a stable code in [brackets].
     """
@@ -48,6 +49,7 @@ licence.add_to(main)
 config.add_to(main)
 route.add_to(main)
 keys.add_to(main)
+teams.add_to(main)
 serve.add_to(main)
 usage.add_to(main)
 ledger.add_to(main)

@@ -23,6 +23,7 @@ def create_key(
     entropy: bytes,
     models: Iterable[str] | None = None,
     networks: Iterable[str] | None = None,
+    channel: str = "prod",
 ) -> NewKey:
     """A new key; its secret is in the result and nowhere else. Raises KeyRefused."""
     with transaction(site.database):
@@ -37,6 +38,7 @@ def create_key(
             entropy=entropy,
             models=models,
             networks=networks,
+            channel=channel,
         )
         site.record("key.create", f"{made.key.id} {name!r} of {org}/{team}", now)
     site.board.raise_generation()
@@ -94,7 +96,8 @@ def rotate_key(site: Site, name_or_id: str, until: datetime, now: datetime, entr
 
 
 def change_key(site: Site, name_or_id: str, now: datetime, **new: Any) -> tuple[ApiKey, list[str]]:
-    """Sets any of org, team, expires_at, models, networks. Gives the key as it is now, and what changed in words.
+    """Sets any of org, team, channel, expires_at, models, networks. Gives the key as it is now, and what
+    changed in words.
 
     Raises KeyUnknown, KeyRefused.
     """

@@ -194,6 +194,6 @@ def test_calls_that_keep_to_what_they_asked_never_exceed_the_tokens_of_a_minute(
 
 @pytest.mark.parametrize("cap", ["rpm", "tpm", "concurrent", "tokens_day", "tokens_month", "cost_day", "cost_month"])
 def test_each_cap_is_one_that_refuses(tmp_path: Path, cap: str) -> None:
-    quota, whose = opened(tmp_path), account(**{cap: 1})
+    quota, whose = opened(tmp_path), account("team", None, **{cap: 1})
     taken(quota, at(0), whose, of=ask(1, 0, cost=1))
     assert full(quota, at(0), whose, of=ask(1, 0, cost=1)).limit == cap

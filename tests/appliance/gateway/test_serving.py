@@ -65,11 +65,10 @@ def test_tokens_are_capped_and_told_apart_from_requests(tmp_path: Path, upstream
     try:
         first = gateway.post("good")
         assert first.headers["x-ratelimit-limit-tokens"] == "40"
-        assert gateway.post("good").status_code == 200
         refused = gateway.post("good")
         assert refused.status_code == 429
         assert "40 tokens" in refused.json()["error"]["message"]
-        assert refused.headers.get("x-ratelimit-remaining-requests") != "0", "two of a thousand calls were made"
+        assert refused.headers.get("x-ratelimit-remaining-requests") != "0", "one of a thousand calls was made"
     finally:
         gateway.stop()
 
