@@ -14,6 +14,7 @@ from appliance.access.keys import CHANNELS, networks_in
 from licensing.errors import Refusal
 
 NUMBERS = st.none() | st.integers(1, LARGEST)
+PATTERNS = st.lists(st.text("abc*?-", min_size=1, max_size=9), min_size=1, max_size=3, unique=True).map(tuple)
 CAPS = st.builds(
     Caps,
     **dict.fromkeys(COUNTED, NUMBERS),
