@@ -39,7 +39,9 @@ class Answer:
 def ask(gateway: Gateway, key: str, **members: object) -> Answer:
     """One chat on a connection of its own, so that any worker may get it."""
     url = f"{gateway.base_url}/chat/completions"
-    reply = HTTP.post(url, json={**QUESTION, **members}, headers={"authorization": f"Bearer {key}"})
+    # A client of its own as well: threads that share one may close each other's connections.
+    with httpx.Client(verify=False, timeout=20, trust_env=False) as client:
+        reply = client.post(url, json={**QUESTION, **members}, headers={"authorization": f"Bearer {key}"})
     return Answer(reply.status_code, reply.headers, reply.json())
 
 
