@@ -28,6 +28,7 @@ model call is in gateway/errors.py.)
         ├── CapsRefused          72  caps that cannot be, or for what does not exist
         ├── TeamUnknown          73  no org or team of that name
         ├── TeamRefused          74  an org or team that cannot be made, or be deleted yet
+        ├── NotPermitted         75  the administrator's roles do not allow this here
         ├── NothingToExport      80  no sealed usage matches
         ├── UsageUnknown         81  a usage file or receipt that this site's chain does not know
         ├── ModelUnknown        104  no model of that name, or not for this site
@@ -227,6 +228,13 @@ class TeamRefused(ApplianceError):
     code = "team_refused"
     exit_code = 74
     default_remedy = "Correct the name and try again."
+
+
+class NotPermitted(ApplianceError):
+    code = "not_permitted"
+    exit_code = 75
+    http_status = 403
+    default_remedy = "Ask an administrator whose role allows it, or have a role granted: ao admins grant."
 
 
 class NothingToExport(ApplianceError):

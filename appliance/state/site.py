@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from appliance import host_process
+from appliance.access.authorise import Permission, Principal, Scope, authorise, host_principal
 from appliance.errors import AlreadyInitialised, NotInitialised, StateDamaged, StateUnwritable
 from appliance.observe import audit
 from appliance.state.at_rest import (
@@ -57,7 +58,7 @@ class Issued(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """An opened state folder. `actor` is who acts on it, for the audit trail."""
+    """An opened state folder. `by` is who acts on it: what they may do, and what the audit trail calls them."""
 
     folder: Path
     database: Connection
@@ -67,7 +68,15 @@ class Site:
     name: str
     epoch: int
     created_at: datetime
-    actor: str
+    by: Principal
+
+    @property
+    def actor(self) -> str:
+        return self.by.name
+
+    def require(self, permission: Permission, org: str | None = None, team: str | None = None) -> None:
+        """What every administrative operation asks first. Raises NotPermitted."""
+        authorise(self.by, permission, Scope(org, team))
 
     @property
     def journal_folder(self) -> Path:
@@ -330,8 +339,8 @@ def _require_no_site(folder: Path) -> None:
         raise StateDamaged("There is a journal of usage here, and no database to it.", where=str(folder))
 
 
-def open_site(folder: Path, *, actor: str | None = None) -> Site:
-    """The state, acted on by this process's user where no `actor` is named.
+def open_site(folder: Path, *, by: Principal | None = None) -> Site:
+    """The state, acted on by this process's user where nobody else is named.
 
     Raises NotInitialised, StateDamaged, StateUnwritable.
     """
@@ -356,7 +365,7 @@ def open_site(folder: Path, *, actor: str | None = None) -> Site:
         row["name"],
         row["epoch"],
         parse_time(row["created_at"]),
-        actor or host_process.user_name(os.environ),
+        by or host_principal(host_process.user_name(os.environ)),
     )
     try:
         encrypt_what_an_earlier_release_stored(connection, site.key.rest_key)
