@@ -25,7 +25,10 @@ from .tools import LOGS, Endpoint
 READY_SECONDS = 60.0
 POLL_SECONDS = 0.005
 RPM_CAP = 1_000_000
-"""Never reached, so that the cap is checked on every request and refuses none."""
+TPM_CAP = 1_000_000_000
+TOKENS_DAY = 1_000_000_000_000
+"""Never reached, so that the caps are checked on every request and refuse none."""
+TIERS = (("orgs", "quickstart"), ("teams", "quickstart", "newcomers"), ("keys", "quickstart"))
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,8 @@ class Gateway(Subject):
 
 
 class Appliance(Gateway):
-    """AO Appliance with all that it does on: key, licence, caps, routing, journal. The site is made beforehand."""
+    """AO Appliance with all that it does on: key, licence, caps of org, team and key on requests, tokens and a day's
+    budget, routing, journal. The site is made beforehand."""
 
     name = "ao"
     ready_path = "/readyz"
@@ -108,6 +112,12 @@ class Appliance(Gateway):
             raise BenchError(f"ao quickstart failed: {made.stdout}{made.stderr}")
         said = json.loads(made.stdout)
         self._made = Endpoint(port=port, key=said["key"], model=said["model"])
+        caps = ["--rpm", str(RPM_CAP), "--tpm", str(TPM_CAP), "--tokens-day", str(TOKENS_DAY)]
+        for group, *names in TIERS:
+            limit = [str(self.program), group, "limit", *names, *caps, "--state-dir", str(folder / "state")]
+            capped = subprocess.run(limit, check=False, capture_output=True, text=True)
+            if capped.returncode != 0:
+                raise BenchError(f"ao {group} limit failed: {capped.stderr}")
         serve = [str(self.program), "serve", "--state-dir", str(folder / "state"), "--port", str(port)]
         return [*serve, "--workers", "1"]
 
