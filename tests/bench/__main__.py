@@ -26,8 +26,8 @@ The subject runs on one core, load and upstream on another. Per round and subjec
 200 requests/s, paced streams. Then how cost grows, what caps, believing, the ledger and reconciling cost, and a short
 soak. All of it takes about ten minutes (`make soak` is the long one). The report goes to standard output and to
 .bench/report.md and .bench/report.json; what the subjects said is in .bench/logs. --keep also puts it under its date
-into tests/bench/reports, and its table into README.md. The exit code is 1 if anything could not be measured right; being
-slow is no error.
+into tests/bench/reports, and its table into README.md. The exit code is 1 if anything could not be measured right;
+being slow is no error.
 """
 
 

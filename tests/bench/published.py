@@ -57,8 +57,8 @@ def _of_the_run(report: dict[str, Any]) -> str:
     name = f"gateway-{day:%Y-%m-%d}.md"
     return (
         f"Medians of {plan['rounds']} rounds of runs of {plan['seconds']:g} s, {day.day} {day:%B %Y}, "
-        f"{machine['cpu']}, {machine['cores']} cores,\nLinux {machine['kernel']}, Python {machine['python']}. The whole report: "
-        f"[tests/bench/reports/](tests/bench/reports/{name})."
+        f"{machine['cpu']}, {machine['cores']} cores,\nLinux {machine['kernel']}, Python {machine['python']}. "
+        f"The whole report: [tests/bench/reports/](tests/bench/reports/{name})."
     )
 
 
