@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from appliance.access import administrators, attempts, sessions
+from appliance.access import administrators, attempts, service_tokens, sessions
 from appliance.access.acting import end_sessions
 from appliance.access.administrators import Administrator, known_name, recovery_codes
 from appliance.access.authorise import Permission
@@ -180,12 +180,19 @@ def renew_totp(site: Site, name: str, now: datetime, *, random: RandomBytes = se
 
 
 def remove_administrator(site: Site, name: str, now: datetime) -> None:
-    """With roles and sessions; what they did stays in the trail. Raises AdministratorUnknown, AdministratorRefused,
-    NotPermitted."""
+    """With roles, sessions and the service tokens that they made; what they did stays in the trail.
+
+    Raises AdministratorUnknown, AdministratorRefused, NotPermitted.
+    """
     with transaction(site.database) as db:
         before = _subordinate(site, name)
         _require_another(site, before)
         end_sessions(site, name, now)
+        # Somebody of the same name who comes later is somebody else.
+        for each in service_tokens.list_all(db):
+            if each.created_by == name and each.revoked_at is None:
+                service_tokens.revoke(db, each, now)
+                site.record("token.revoke", f"{each.id} {each.name}", now)
         administrators.delete(db, name)
         site.record("administrator.remove", _told(before), now, before=_digest(before))
 
