@@ -91,9 +91,7 @@ def test_no_byte_of_an_entry_can_be_another(site: Site, whole: bytes, data: st.D
         assert whole.startswith(same)
 
 
-def test_a_chain_that_was_written_anew_is_not_what_was_signed(
-    tmp_path_factory: pytest.TempPathFactory, whole: bytes, site: Site
-) -> None:
+def test_a_chain_that_was_written_anew_is_not_what_was_signed(tmp_path: Path, whole: bytes, site: Site) -> None:
     """Somebody works out all digests again, as they can; the end they cannot sign."""
     with closing(make_site(tmp_path / "forged")) as other:
         for number in range(2, ENTRIES + 1):
