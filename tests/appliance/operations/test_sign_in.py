@@ -488,6 +488,10 @@ def test_a_token_does_no_more_than_whoever_made_it_may_now(site: Site, anna: Enr
         return who_calls(site, made.secret, DESK, NOW).principal.may(Permission.KEYS_WRITE, Scope("bank"))
 
     assert may()
+    limit_role(site, "org-admin", (ip_network("10.20.0.0/16"),), NOW)
+    assert not may()  # what their role may not do from there, their token may not either
+    limit_role(site, "org-admin", None, NOW)
+    assert may()
     disable_administrator(site, "bea", NOW)
     assert not may()
     enable_administrator(site, "bea", NOW)
