@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("ao.serve")
 
 FIRST_WAIT_SECONDS = 2.0
-LONGEST_WAIT_SECONDS = 3600.0
 _TICK_SECONDS = 0.25
 _TIDY_SECONDS = 60.0
+_CHANCE = random.SystemRandom()
 _NOT_FOR_EVER = frozenset({401, 403, 404, 408, 425, 429})
 """Answers below 500 that say something of the address, and not of the event."""
 
@@ -72,7 +72,7 @@ def signature(secret: bytes, seconds: int, id_: str, body: bytes) -> str:
 
 def wait_before(attempt: int, chance: float) -> float:
     """Seconds until the next attempt, after that many that failed: doubled each time, half of it by chance (0 to 1)."""
-    whole = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** min(attempt - 1, 20))
+    whole = min(outgoing.LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** min(attempt - 1, 20))
     return whole * (0.5 + chance / 2)
 
 
@@ -148,32 +148,23 @@ def _raise_fault(task: asyncio.Task[None] | None) -> None:
 
 async def _send_what_is_due(db: Connection, client: httpx.AsyncClient, address: Address) -> bool:
     """One attempt, if one is due. Whether there was one."""
-    for waiting in outgoing.waiting_for(db, address.name):
-        if waiting.due_at > time.time() + LONGEST_WAIT_SECONDS:
-            # The clock was set back: nothing waits longer than the longest wait.
-            outgoing.failed(db, waiting.seq, waiting.said or "", time.time(), None)
-        if waiting.due_at <= time.time():
-            answer = await post(client, address, waiting, time.time())
-            if answer.taken:
-                outgoing.delivered(db, waiting.seq)
-            else:
-                _note_failure(db, address, waiting, answer)
-            return True
-        if waiting.said and waiting.said.startswith(_DOWN):
-            # The oldest could not be brought to the address: those behind it wait, in their order.
-            return False
-    return False
-
-
-_DOWN = "down: "
+    waiting = outgoing.next_due(db, address.name, time.time())
+    if waiting is None:
+        return False
+    answer = await post(client, address, waiting, time.time())
+    if answer.taken:
+        outgoing.delivered(db, waiting.seq)
+    else:
+        _note_failure(db, address, waiting, answer)
+    return True
 
 
 def _note_failure(db: Connection, address: Address, waiting: Delivery, answer: Answer) -> None:
     now = time.time()
     over = now - waiting.made_at >= address.give_up_seconds
-    said = f"{_DOWN if answer.whole else ''}{answer.said}"
+    said = f"{outgoing.DOWN if answer.whole else ''}{answer.said}"
     outgoing.failed(
-        db, waiting.seq, said, now + wait_before(waiting.attempts + 1, random.random()), now if over else None
+        db, waiting.seq, said, now + wait_before(waiting.attempts + 1, _CHANCE.random()), now if over else None
     )
     if waiting.attempts == 0 or over:
         log.warning("webhook %s: %s %s: %s", address.name, waiting.event, "given up" if over else "not taken", said)

@@ -79,12 +79,8 @@ def _is_a_webhooks(path: NodePath) -> bool:
 
 
 def _is_of_an_entry(path: NodePath) -> bool:
-    return (
-        _is_a_webhooks(path)
-        or len(path) == 4
-        and path[0] == "models"
-        and isinstance(path[1], int)
-        and path[2] == "provider"
+    return _is_a_webhooks(path) or (
+        len(path) == 4 and path[0] == "models" and isinstance(path[1], int) and path[2] == "provider"
     )
 
 

@@ -16,7 +16,7 @@ from media.strict_yaml import Document
 
 ADDRESSES: int = 32
 SECRET_LENGTH = 16
-"""Characters that a secret written in clear has at least. (One that is sealed or named is looked at when it is used.)"""
+"""Characters that a secret written in clear has at least. (Others: when they are used.)"""
 
 EventPattern = Annotated[str, Field(pattern=r"^[a-z_*?.]{1,64}$")]
 

@@ -25,6 +25,10 @@ QUEUE_LIMIT = 50_000
 
 DEAD_DAYS = 30
 DEAD_LIMIT = 10_000
+DOWN = "down: "
+"""How a failure is told that was the address's, and not the event's."""
+
+LONGEST_WAIT_SECONDS = 3600.0
 _BATCH = 500
 _SAID_LIMIT = 200
 
@@ -139,12 +143,24 @@ def _put(
             )
 
 
-def waiting_for(db: Connection, address: str, limit: int = 100) -> list[Delivery]:
-    """What waits for an address, the oldest first, due or not."""
-    rows = db.execute(
-        "SELECT * FROM deliveries WHERE address = ? AND dead_at IS NULL ORDER BY seq LIMIT ?", (address, limit)
-    )
-    return [_delivery(row) for row in rows]
+def next_due(db: Connection, address: str, now: float) -> Delivery | None:
+    """What an address is to be sent now: the oldest that is due, and nothing while it rests after it was down.
+
+    A time further ahead than any wait is one of a clock that was set back since: it is over.
+    """
+    ahead = now + LONGEST_WAIT_SECONDS
+    resting = db.execute(
+        "SELECT 1 FROM deliveries WHERE address = ? AND dead_at IS NULL AND due_at > ? AND due_at <= ? AND said LIKE ?",
+        (address, now, ahead, f"{DOWN}%"),
+    ).fetchone()
+    if resting:
+        return None
+    row = db.execute(
+        "SELECT * FROM deliveries WHERE address = ? AND dead_at IS NULL AND (due_at <= ? OR due_at > ?) "
+        "ORDER BY seq LIMIT 1",
+        (address, now, ahead),
+    ).fetchone()
+    return _delivery(row) if row else None
 
 
 def delivered(db: Connection, seq: int) -> None:
