@@ -54,6 +54,8 @@ class Exchange:
     lease: Lease | None = None
     told: tuple[tuple[bytes, bytes], ...] = ()
     taken: Taken | None = None
+    source: str = ""
+    """The network that the call came from."""
 
     @property
     def key(self) -> ApiKey:
@@ -110,6 +112,7 @@ class Exchange:
                 licence_serial=self.snapshot.licence.serial if self.snapshot.licence else 0,
                 config_serial=self.snapshot.config.serial if self.snapshot.config else 0,
                 cost=cost,
+                source=self.source,
             )
         )
         return prompt + completion, cost

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from appliance.access import keys
+from appliance.access.kept_histories import note_accepted
 from appliance.access.keys import ApiKey, NewKey
 from appliance.state.database import transaction
 from appliance.state.site import Site
@@ -79,6 +80,7 @@ def resume_key(site: Site, name_or_id: str, now: datetime) -> tuple[ApiKey, bool
     with transaction(site.database):
         resumed = keys.resume_key(site.database, name_or_id, now)
         if resumed[1]:
+            note_accepted(site.database, resumed[0].account, now)
             site.record("key.resume", _name(resumed[0]), now)
     site.board.raise_generation()
     return resumed

@@ -184,7 +184,10 @@ def queue(db: Connection, *, dead: bool) -> list[Delivery]:
 
 def retry(db: Connection, ids: Iterable[str] | None, now: float) -> int:
     """Brings dead letters (all of them, or those of these events) back, and makes what waits due now. How many."""
-    alive = "UPDATE deliveries SET due_at = ?1, made_at = CASE WHEN dead_at IS NULL THEN made_at ELSE ?1 END, dead_at = NULL"
+    alive = (
+        "UPDATE deliveries SET due_at = ?1, dead_at = NULL, "
+        "made_at = CASE WHEN dead_at IS NULL THEN made_at ELSE ?1 END"
+    )
     with transaction(db):
         if ids is None:
             return db.execute(alive, (now,)).rowcount

@@ -97,7 +97,7 @@ def level(amount: float) -> int:
     if whole <= 0:
         return 0
     exponent = whole.bit_length() - 1
-    half = whole * whole >= 2 ** (2 * exponent + 1)
+    half = 1 if whole * whole >= 2 << 2 * exponent else 0
     return min(_LEVELS - 1, 1 + 2 * exponent + half)
 
 
@@ -214,6 +214,10 @@ def _meet(known: dict[str, Met], name: str, at: int, limit: int) -> Met:
 def _open_bucket(history: History, at: int) -> None:
     start = at - at % BUCKET
     bucket = history.bucket
+    if bucket.start - start > DAY:
+        # The clock was set back: what was counted ahead of it is not waited for.
+        history.bucket = Bucket(start=start)
+        return
     if start <= bucket.start:
         return
     if bucket.start:
@@ -237,6 +241,9 @@ def _open_bucket(history: History, at: int) -> None:
 def _open_day(history: History, at: int) -> None:
     start = at - at % DAY
     day = history.day
+    if day.start - start > DAY:
+        history.day = Bucket(start=start)
+        return
     if start <= day.start:
         return
     if day.start:
