@@ -29,6 +29,7 @@ model call is in gateway/errors.py.)
         ├── TeamUnknown          73  no org or team of that name
         ├── TeamRefused          74  an org or team that cannot be made, or be deleted yet
         ├── NotPermitted         75  the administrator's roles do not allow this here
+        ├── WebhookUnknown       76  no webhook of that name in the config in force
         ├── NothingToExport      80  no sealed usage matches
         ├── UsageUnknown         81  a usage file or receipt that this site's chain does not know
         ├── ModelUnknown        104  no model of that name, or not for this site
@@ -235,6 +236,12 @@ class NotPermitted(ApplianceError):
     exit_code = 75
     http_status = 403
     default_remedy = "Ask an administrator whose role allows it, or have a role granted: ao admins grant."
+
+
+class WebhookUnknown(ApplianceError):
+    code = "webhook_unknown"
+    exit_code = 76
+    default_remedy = "List those that the config names: ao webhooks list."
 
 
 class NothingToExport(ApplianceError):

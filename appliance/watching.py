@@ -21,7 +21,7 @@ from appliance.access.kept_histories import Finding
 from appliance.access.keys import ApiKey, key_by_id, pause_key
 from appliance.errors import KeyRefused
 from appliance.ledger.entry import Entry, Outcome
-from appliance.state.database import transaction
+from appliance.state.database import DatabaseFault, transaction
 from appliance.state.outgoing import enqueue_once
 from appliance.state.refused import Refused, fetch
 from appliance.state.site import Site
@@ -78,6 +78,13 @@ class Watch:
         if monotonic - self._kept_at >= KEEP_SECONDS:
             self._kept_at = monotonic
             self.keep()
+
+    def close(self, now: datetime) -> None:
+        """The same once more, at the end. A database that cannot be written keeps nobody from ending."""
+        try:
+            self.look(now, float("inf"))
+        except DatabaseFault:
+            log.exception("what is usual for keys could not be kept")
 
     def keep(self) -> None:
         """Writes down what was learnt since the last time."""

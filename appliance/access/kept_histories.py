@@ -15,13 +15,14 @@ from appliance.access.anomaly.surroundings import Surroundings
 from appliance.state.database import Connection
 
 FINDINGS = 10_000
+FACTS = ("at", "key", "name", "org", "team", "score", "threshold", "sensitivity", "mode")
 _history = msgspec.json.Decoder(History)
 _surroundings = msgspec.json.Decoder(Surroundings)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A key that was used as a leaked one would be. `at` in milliseconds since 1970; `paused`: that was the end of it."""
+    """A key that was used as a leaked one would be. `at` in milliseconds since 1970."""
 
     at: int
     key: str
@@ -124,7 +125,7 @@ def findings(db: Connection, last: int, key: str | None = None) -> list[Finding]
     ).fetchall()
     return [
         Finding(
-            *(row[each] for each in ("at", "key", "name", "org", "team", "score", "threshold", "sensitivity", "mode")),
+            **{each: row[each] for each in FACTS},
             paused=bool(row["paused"]),
             signals=tuple(json.loads(row["signals"])),
         )

@@ -1,4 +1,4 @@
-"""The network that an address is of, in place of the address: enough to tell places apart, and nobody's address is kept."""
+"""The network that an address is of, in place of the address: enough to tell places apart."""
 
 from __future__ import annotations
 
