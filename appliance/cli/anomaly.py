@@ -54,17 +54,12 @@ def add_to(main: click.Group) -> None:
         with face.site() as site:
             found = list_findings(site, last, key)
             rules = {} if key else all_rules(site)
-        data = {
-            "findings": [_finding(each) for each in found],
-            "rules": [{"org": org or None, "team": team or None, **_rules(of)} for (org, team), of in rules.items()],
-        }
+        told = [_finding(each) for each in found]
+        rules_set = [{"org": org or None, "team": team or None, **_rules(of)} for (org, team), of in rules.items()]
         lines = [f"{_place(org, team)}: {of.sensitivity}, {of.mode}" for (org, team), of in rules.items()]
-        rows = [
-            [shown["at"], each.key, each.name, shown["what"], each.score, shown["words"]]
-            for each, shown in zip(found, data["findings"], strict=True)
-        ]
+        rows = [[each[name] for name in ("at", "key", "name", "what", "score", "words")] for each in told]
         lines += table(("at", "key", "name", "", "score", "why"), rows) if rows else ["Nothing was found."]
-        return Result(data, lines)
+        return Result({"findings": told, "rules": rules_set}, lines)
 
 
 def _finding(each: Finding) -> dict[str, object]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from appliance.access import kept_histories as kept
 from appliance.access import teams
-from appliance.access.anomaly.history import History, usual_top
+from appliance.access.anomaly.history import History, Met, usual_top
 from appliance.access.anomaly.judge import (
     FIRST_CALLS,
     FIRST_DAYS,
@@ -58,10 +58,8 @@ class Watched:
             "requests": of.requests,
             "first_used": _time(of.began),
             "last_used": _time(of.last),
-            "networks": {
-                name: {"first": _time(each.first), "last": _time(each.last)} for name, each in _last(of.networks)
-            },
-            "models": {name: {"first": _time(each.first), "last": _time(each.last)} for name, each in _last(of.models)},
+            "networks": _met(of.networks),
+            "models": _met(of.models),
             "hours_utc": hours,
             "usual_calls_in_five_minutes": round(usual_top(of.levels_requests)),
             "usual_tokens_in_five_minutes": round(1000 * usual_top(of.levels_tokens)),
@@ -134,8 +132,9 @@ def all_rules(site: Site) -> dict[tuple[str, str], Rules]:
     return {("", ""): Rules()} | kept.all_rules(site.database)
 
 
-def _last(met: dict[str, Any]) -> list[tuple[str, Any]]:
-    return sorted(met.items(), key=lambda each: -each[1].last)[:20]
+def _met(known: dict[str, Met]) -> dict[str, dict[str, str | None]]:
+    last = sorted(known.items(), key=lambda each: -each[1].last)[:20]
+    return {name: {"first": _time(each.first), "last": _time(each.last)} for name, each in last}
 
 
 def _time(milliseconds: int) -> str | None:

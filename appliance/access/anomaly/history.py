@@ -177,10 +177,10 @@ def accept(history: History, at: int) -> None:
 
 def far_apart(one: str, other: str) -> bool:
     """Whether two networks are not of one /16 (IPv4) or one /32 (IPv6)."""
-    return _region(one) != _region(other)
+    return region(one) != region(other)
 
 
-def _region(network: str) -> str:
+def region(network: str) -> str:
     plain = network.partition("/")[0]
     return ":".join(plain.split(":")[:2]) if ":" in plain else ".".join(plain.split(".")[:2])
 

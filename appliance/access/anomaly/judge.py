@@ -20,6 +20,7 @@ from appliance.access.anomaly.history import (
     far_apart,
     hour_of,
     is_new,
+    region,
     usual_top,
 )
 from appliance.access.anomaly.surroundings import Surroundings
@@ -101,8 +102,9 @@ def _networks(history: History, unknown: list[str], strange: list[str]) -> Itera
     known = [name for name in history.networks if name not in strange]
     far = [name for name in unknown if known and all(far_apart(name, each) for each in known)]
     if unknown:
-        # A key that is used from somewhere else every few days says less by being used from somewhere else.
-        habit = 1 / (1 + max(0, len(known) - 3) / 4)
+        # A key that is used from here and there says less by being used from yet another place.
+        places = len({region(each) for each in known}) if far else len(known)
+        habit = 1 / (1 + max(0, places - 3) / 4)
         points = (30 + 10 * bool(far)) * habit
         which = "far from all before, " if far else ""
         yield Signal("new_network", round(points), f"used from {_some(unknown)}, {which}not seen before")
@@ -115,9 +117,13 @@ def _networks(history: History, unknown: list[str], strange: list[str]) -> Itera
 
 
 def _volume(history: History, at: int) -> Iterator[Signal]:
-    bucket = history.bucket
-    calls = _jump(bucket.requests, max(usual_top(history.levels_requests), history.accepted_peak[0]), MANY_CALLS)
-    tokens = _jump(bucket.tokens, max(1000 * usual_top(history.levels_tokens), history.accepted_peak[1]), MANY_TOKENS)
+    bucket, calls, tokens = history.bucket, (0, ""), (0, "")
+    if bucket.requests >= MANY_CALLS:
+        usual = max(usual_top(history.levels_requests), history.accepted_peak[0])
+        calls = _jump(bucket.requests, usual, MANY_CALLS)
+    if bucket.tokens >= MANY_TOKENS:
+        usual = max(1000 * usual_top(history.levels_tokens), history.accepted_peak[1])
+        tokens = _jump(bucket.tokens, usual, MANY_TOKENS)
     points, words = max(calls, tokens)
     if points:
         what = "calls" if (points, words) == calls else "tokens"
@@ -134,7 +140,7 @@ def _volume(history: History, at: int) -> Iterator[Signal]:
 
 def _jump(now: int, usual: float, many: int) -> tuple[int, str]:
     ratio = now / max(usual, many / 4)
-    if now < many or ratio < 3:
+    if ratio < 3:
         return 0, ""
     return min(40, round(20 + 10 * log2(ratio / 3))), f"{now:,} {{}}, and at most about {usual:,.0f}"
 
@@ -147,6 +153,8 @@ def _models(history: History, around: Surroundings, account: str, at: int) -> It
 
 
 def _hours(history: History, at: int) -> Iterator[Signal]:
+    if history.bucket.requests < 5:
+        return
     hour = hour_of(at)
     days = history.hour_days[hour // 24]
     # The hour now begun was counted when it began.
@@ -155,8 +163,6 @@ def _hours(history: History, at: int) -> Iterator[Signal]:
     if days < 5 and hour < 24:
         return
     if days < 2 or max(seen, near * 0.6) / days > 0.06:
-        return
-    if history.bucket.requests < 5:
         return
     kind = "working days" if hour < 24 else "weekends"
     points = 30 if history.bucket.requests >= 20 else 20
@@ -169,9 +175,8 @@ def _beside(hour: int, step: int) -> int:
 
 def _refused(history: History) -> Iterator[Signal]:
     bucket = history.bucket
-    usual = usual_top(history.levels_refused)
     share = bucket.refused / max(1.0, bucket.refused + bucket.requests)
-    if bucket.refused < 20 or share < 0.3 or bucket.refused < 3 * usual:
+    if bucket.refused < 20 or share < 0.3 or bucket.refused < 3 * usual_top(history.levels_refused):
         return
     points = min(45, round(25 + 10 * log2(bucket.refused / 20)))
     words = f"{bucket.refused:.0f} refused requests, {share:.0%} of all, within minutes"
