@@ -97,9 +97,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self.receiver.come.notify_all()
             answer(got, self)
 
-    do_GET = do_POST
+    do_GET = do_POST  # noqa: N815 - the library's own name
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's own name
         """Says nothing."""
 
 

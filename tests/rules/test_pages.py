@@ -9,11 +9,13 @@ import ast
 import json
 from pathlib import Path
 
+from appliance.observe.events import page_table as events_table
 from appliance.observe.names import page_table
 from licensing.standing import TERMS, Rung
 
 ROOT = Path(__file__).resolve().parents[2]
 OPERATING = ROOT / "appliance" / "OPERATING.md"
+EVENTS = ROOT / "appliance" / "observe" / "EVENTS.md"
 METRICS = ROOT / "appliance" / "observe" / "METRICS.md"
 LICENSING = ROOT / "licensing" / "README.md"
 README = ROOT / "README.md"
@@ -135,6 +137,14 @@ def with_metrics(page: str) -> str:
     return _between(page, "<!-- metrics -->\n", page_table(), "<!-- /metrics -->\n")
 
 
+def with_events(page: str) -> str:
+    return _between(page, "<!-- events -->\n", events_table(), "<!-- /events -->\n")
+
+
+def test_the_page_of_events_names_those_that_there_are() -> None:
+    assert EVENTS.read_text(encoding="utf-8") == with_events(EVENTS.read_text(encoding="utf-8"))
+
+
 def test_the_page_of_metrics_names_those_that_there_are() -> None:
     assert METRICS.read_text(encoding="utf-8") == with_metrics(METRICS.read_text(encoding="utf-8"))
 
@@ -154,6 +164,7 @@ def test_a_page_that_tells_another_ladder_is_noticed() -> None:
 
 
 if __name__ == "__main__":
+    EVENTS.write_text(with_events(EVENTS.read_text(encoding="utf-8")), encoding="utf-8")
     METRICS.write_text(with_metrics(METRICS.read_text(encoding="utf-8")), encoding="utf-8")
     OPERATING.write_text(with_ladder(OPERATING.read_text(encoding="utf-8")), encoding="utf-8")
     README.write_text(with_costs(README.read_text(encoding="utf-8")), encoding="utf-8")
