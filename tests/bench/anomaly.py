@@ -1,7 +1,7 @@
 """How soon leaked keys are found, and how often another is suspected, on simulated traffic.
 
-`python -m tests.bench.anomaly [--seeds N] [--out FILE]` prints the report, or writes it. No gateway is run: traffic goes
-through the functions by which the watch learns and judges. The figures follow from the seeds, not from the machine.
+`python -m tests.bench.anomaly [--seeds N] [--out FILE]` prints the report, or writes it. No gateway is run: traffic
+goes through the functions by which the watch learns and judges. The figures follow from the seeds, not the machine.
 """
 
 from __future__ import annotations
