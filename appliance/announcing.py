@@ -7,12 +7,14 @@ be believed, or a secret is not to be had, nobody is told, and what was told of 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from appliance.config.in_force import open_config_in_force
 from appliance.config.secrets import SecretLookup, resolve_webhook
 from appliance.config.webhooks_part import Webhook
+from appliance.errors import ConfigMissing
 from appliance.observe.events import event_of
 from appliance.state.database import transaction
 from appliance.state.outgoing import Wanting, enqueue, enqueue_once, fan_out
@@ -29,10 +31,12 @@ EXPIRING_DAYS = (30, 14, 7, 3, 1)
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """The webhooks of the config in force: those that can be sent to, and who wants what."""
+    """The webhooks of the config in force: those that can be sent to, who wants what, and for how many seconds each
+    goes on trying."""
 
     addresses: tuple[Address, ...] = ()
     wanting: tuple[Wanting, ...] = ()
+    give_up: Mapping[str, float] = field(default_factory=dict)
 
 
 class Announcer:
@@ -41,17 +45,21 @@ class Announcer:
     def __init__(self, site: Site, secrets: SecretLookup) -> None:
         self._site = site
         self._secrets = secrets
-        self._named = Named()
+        self._named: Named | None = None
         self._sender = Sender(site.folder / DATABASE)
 
     def follow(self) -> None:
         """Takes up what the config in force says now."""
         self._named = named_in(self._site, self._secrets)
-        self._sender.send_to(self._named.addresses)
+        if self._named is None:
+            self._sender.send_to((), None)
+        else:
+            self._sender.send_to(self._named.addresses, self._named.give_up)
 
     def look(self, now: datetime) -> None:
-        """Gives what was told of since the last time to those who want it."""
-        fan_out(self._site.database, self._site.id, self._site.epoch, self._named.wanting, event_of, now)
+        """Gives what was told of since the last time to those who want it, if it can be said who that is."""
+        if self._named is not None:
+            fan_out(self._site.database, self._site.id, self._site.epoch, self._named.wanting, event_of, now)
 
     def stands(self, before: Standing, standing: Standing, now: datetime) -> None:
         """Tells of the ladder's rung, of the licence's end and of reports that are due."""
@@ -80,19 +88,26 @@ class Announcer:
         self._sender.stop()
 
 
-def named_in(site: Site, secrets: SecretLookup) -> Named:
-    """Never raises: a webhook whose secret is not to be had is told of in the log, and keeps its queue."""
+def named_in(site: Site, secrets: SecretLookup) -> Named | None:
+    """None where the config in force cannot be believed. A webhook whose secret is not to be had is told of in the log,
+    and keeps its queue."""
     try:
         webhooks = open_config_in_force(site, site.trust()).verified.claims.webhooks
-    except Refusal:
+    except ConfigMissing:
         return Named()
+    except Refusal:
+        return None
     addresses = []
     for each in webhooks:
         try:
             addresses.append(address_of(site, each, secrets))
         except Refusal as refusal:
             log.warning("webhook %s: %s", each.name, refusal)
-    return Named(tuple(addresses), tuple(Wanting(each.name, each.events) for each in webhooks))
+    return Named(
+        tuple(addresses),
+        tuple(Wanting(each.name, each.events) for each in webhooks),
+        {each.name: each.give_up_days * 86_400.0 for each in webhooks},
+    )
 
 
 def address_of(site: Site, webhook: Webhook, secrets: SecretLookup) -> Address:

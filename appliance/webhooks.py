@@ -19,7 +19,7 @@ import random
 import ssl
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,12 +82,14 @@ class Sender:
     def __init__(self, database: Path) -> None:
         self._database = database
         self._addresses: tuple[Address, ...] = ()
+        self._give_up: Mapping[str, float] | None = None
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def send_to(self, addresses: Iterable[Address]) -> None:
-        """From now on these, and no others."""
-        self._addresses = tuple(addresses)
+    def send_to(self, addresses: Iterable[Address], give_up: Mapping[str, float] | None) -> None:
+        """From now on these, and no others. `give_up`: for how many seconds each that is named goes on trying, also one
+        that cannot be sent to now; None where nobody knows which are named: then nothing is given up."""
+        self._addresses, self._give_up = tuple(addresses), give_up
         if self._addresses and self._thread is None:
             self._thread = threading.Thread(target=self._run, name="webhooks", daemon=True)
             self._thread.start()
@@ -120,10 +122,9 @@ class Sender:
                     if each not in tasks or tasks[each].done():
                         _raise_fault(tasks.get(each))
                         tasks[each] = asyncio.create_task(self._serve(db, each))
-                if time.monotonic() - tidied >= _TIDY_SECONDS:
+                if self._give_up is not None and time.monotonic() - tidied >= _TIDY_SECONDS:
                     tidied = time.monotonic()
-                    kept = {each.name: each.give_up_seconds for each in addresses}
-                    if given_up := outgoing.give_up_and_forget(db, kept, time.time()):
+                    if given_up := outgoing.give_up_and_forget(db, self._give_up, time.time()):
                         log.warning("webhooks: %d events were given up; see: ao webhooks queue --dead", given_up)
                 await asyncio.sleep(_TICK_SECONDS)
         finally:

@@ -52,7 +52,7 @@ def address(url: str, name: str = NAME, *, ca: str | None = None, timeout: float
 def sending(db: Connection, *addresses: Address) -> Iterator[None]:
     file = Path(db.execute("PRAGMA database_list").fetchone()["file"])
     sender = Sender(file)
-    sender.send_to(addresses)
+    sender.send_to(addresses, {each.name: each.give_up_seconds for each in addresses})
     try:
         yield
     finally:
@@ -167,9 +167,22 @@ def test_what_waits_for_an_address_that_is_no_longer_named_is_not_sent_to_it(db:
         assert [each.said for each in outgoing.queue(db, dead=True)] == ["no such address in the config"]
 
 
+def test_what_waits_for_an_address_that_cannot_be_sent_to_now_goes_on_waiting(db: Connection) -> None:
+    """Its secret is not to be had, or the config cannot be read."""
+    tell(db, "first", to="without-secret")
+    for give_up in ({NAME: 1e6, "without-secret": 1e6}, None):
+        with Receiver() as receiver:
+            tell(db, f"other {give_up is None}")
+            sender = Sender(Path(db.execute("PRAGMA database_list").fetchone()["file"]))
+            sender.send_to([address(receiver.url)], give_up)
+            receiver.wait_for(1)
+            sender.stop()
+        assert [each.event for each in outgoing.queue(db, dead=False)] == ["first"]
+
+
 def test_with_no_address_there_is_no_sender(db: Connection, tmp_path: Path) -> None:
     sender = Sender(tmp_path / "ao.db")
-    sender.send_to([])
+    sender.send_to([], {})
     assert sender._thread is None
     sender.stop()
 
@@ -191,7 +204,7 @@ import sys, time
 from pathlib import Path
 from appliance.webhooks import Address, Sender
 sender = Sender(Path(sys.argv[1]))
-sender.send_to([Address("siem", sys.argv[2], b"secret", None, 30.0, 86400.0)])
+sender.send_to([Address("siem", sys.argv[2], b"secret", None, 30.0, 86400.0)], {"siem": 86400.0})
 time.sleep(60)
 """
 

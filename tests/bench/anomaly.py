@@ -39,7 +39,8 @@ def report(weeks: dict[int, Weeks], sites: dict[int, Site]) -> str:
         "",
         f"Simulated by `python -m tests.bench.anomaly --seeds {len(weeks)}`: {len(weeks)} sites of {len(HABITS)} keys "
         f"over {DAYS} days, {months:.0f} key-months. What the keys do is in tests/appliance/access/anomaly/traffic.py. "
-        "It is a simulation: a site's own traffic gives its own figures, which is what shadow mode is for.",
+        "Points and thresholds were chosen while looking at seed 1; the others were not looked at. It is a simulation: "
+        "a site's own traffic gives its own figures, which is what shadow mode is for.",
         "",
         "## False alarms",
         "",
