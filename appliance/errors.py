@@ -39,6 +39,7 @@ model call is in gateway/errors.py.)
         ├── SignInRefused       117  name, password or code is not right
         ├── SignInHeldBack      118  too many refused attempts: not yet
         ├── NotSignedIn         119  no session or service token, or one that has ended
+        ├── WebhookUnknown       76  no webhook of that name in the config in force
         ├── NothingToExport      80  no sealed usage matches
         ├── UsageUnknown         81  a usage file or receipt that this site's chain does not know
         ├── ModelUnknown        104  no model of that name, or not for this site
@@ -320,6 +321,12 @@ class NotSignedIn(ApplianceError):
     exit_code = 119
     http_status = 401
     default_remedy = "Sign in again, or use a service token that is in force."
+
+
+class WebhookUnknown(ApplianceError):
+    code = "webhook_unknown"
+    exit_code = 76
+    default_remedy = "List those that the config names: ao webhooks list."
 
 
 class NothingToExport(ApplianceError):

@@ -221,6 +221,11 @@ def list_keys(database: Connection) -> list[ApiKey]:
     return [_key_in(row) for row in rows]
 
 
+def key_by_id(database: Connection, id_: str) -> ApiKey | None:
+    row = database.execute("SELECT * FROM api_keys WHERE id = ?", (id_,)).fetchone()
+    return _key_in(row) if row else None
+
+
 def keys_by_hash(database: Connection) -> Mapping[bytes, ApiKey]:
     """Every key, by its keyed hash: what a worker looks callers up in."""
     return {bytes(row["hash"]): _key_in(row) for row in database.execute("SELECT * FROM api_keys")}

@@ -6,6 +6,7 @@ import click
 
 from appliance.cli import (
     admins,
+    anomaly,
     audit,
     backup,
     config,
@@ -29,6 +30,7 @@ from appliance.cli import (
     trust,
     usage,
     verify,
+    webhooks,
 )
 from licensing.version import __version__
 
@@ -42,7 +44,7 @@ def main() -> None:
     Exit codes: 0 done, 1 unexpected fault, 2 wrong use of the command,
     10-19 a document was refused, 20-28 the licence does not allow it,
     40-49 this host or its state, 50-59 media, 60-69 the config,
-    70-79 API keys, orgs and teams, 80-89 usage, 90-99 passphrases,
+    70-79 API keys, orgs, teams and webhooks, 80-89 usage, 90-99 passphrases,
     100-109 the running gateway, its audit trail, media that are plugged in,
     110-119 administrators, roles, tokens, sessions.
     Every refusal also has a stable code in [brackets].
@@ -73,3 +75,5 @@ officer.add_to(main)
 verify.add_to(main)
 providers.add_to(main)
 quickstart.add_to(main)
+anomaly.add_to(main)
+webhooks.add_to(main)

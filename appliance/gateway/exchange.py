@@ -54,6 +54,8 @@ class Exchange:
     lease: Lease | None = None
     told: tuple[tuple[bytes, bytes], ...] = ()
     taken: Taken | None = None
+    source: str = ""
+    """The network that the call came from."""
 
     @property
     def key(self) -> ApiKey:
@@ -112,6 +114,7 @@ class Exchange:
                 licence_serial=snapshot.licence.serial if snapshot.licence else 0,
                 config_serial=snapshot.config.serial if snapshot.config else 0,
                 cost=cost,
+                source=self.source,
             )
         )
         return prompt + completion, cost

@@ -30,7 +30,7 @@ _NUMBER_LIMIT = 2**50
 _DETAIL_LIMIT = 500
 _LAST_MOMENT = 253_402_300_800_000
 """The end of the year 9999, in milliseconds: later than that a time has no name."""
-COLUMNS = tuple(name for name in Entry.__struct_fields__ if name != "cost")
+COLUMNS = tuple(name for name in Entry.__struct_fields__ if name not in ("cost", "source"))
 _INSERT = (
     f"INSERT OR IGNORE INTO ledger ({', '.join(COLUMNS)}) "  # noqa: S608 - column names are this module's own
     f"VALUES ({', '.join('?' * len(COLUMNS))})"
@@ -143,7 +143,7 @@ def _use(entry: Entry) -> Use:
 
 def _is_sane(row: tuple[object, ...]) -> bool:
     numbers = [value for value in row if isinstance(value, int)]
-    return 0 <= min(numbers) and max(numbers) < _NUMBER_LIMIT
+    return min(numbers) >= 0 and max(numbers) < _NUMBER_LIMIT
 
 
 def _mark(db: sqlite3.Connection, name: str, taken: int, *, finished: bool) -> None:

@@ -12,7 +12,7 @@ from appliance.config.model import Config
 from appliance.config.open import OpenedConfig, check_against_licence, open_config
 from appliance.config.plan import Plan, plan
 from appliance.config.sealed import is_clear
-from appliance.config.secrets import SecretLookup, resolve_keys
+from appliance.config.secrets import SecretLookup, resolve_keys, resolve_webhook
 from appliance.errors import ConfigFrozen, ConfigRefused, LicenceRefused, SealRefused, SecretMissing
 from appliance.operations.needs import needs
 from appliance.state.site import Site
@@ -124,6 +124,7 @@ def _checked(
 
 def _check_keys(site: Site, opened: OpenedConfig, secrets: SecretLookup) -> None:
     config = opened.verified.claims
+    _check_webhooks(site, opened, secrets)
     for number, each in enumerate(config.deployments):
         where = opened.document.where(("models", number, "provider", "api_key"))
         if config.handling.forbid_clear and is_clear(each.api_key):
@@ -134,6 +135,23 @@ def _check_keys(site: Site, opened: OpenedConfig, secrets: SecretLookup) -> None
             )
         try:
             resolve_keys([each], secrets, site.id, site.key.unseal)
+        except (SecretMissing, SealRefused) as refusal:
+            refusal.where = where
+            raise
+
+
+def _check_webhooks(site: Site, opened: OpenedConfig, secrets: SecretLookup) -> None:
+    config = opened.verified.claims
+    for number, each in enumerate(config.webhooks):
+        where = opened.document.where(("webhooks", number, "secret"))
+        if config.handling.forbid_clear and is_clear(each.secret):
+            raise ConfigRefused(
+                "The secret of a webhook stands in clear here, which this very config forbids.",
+                where=where,
+                remedy="Seal it (ao config seal), or name it ${NAME}, and have the config signed again.",
+            )
+        try:
+            resolve_webhook(each, secrets, site.id, site.key.unseal)
         except (SecretMissing, SealRefused) as refusal:
             refusal.where = where
             raise

@@ -9,6 +9,7 @@ from typing import Any
 
 from appliance.access import keys, teams
 from appliance.access.authorise import Permission
+from appliance.access.kept_histories import note_accepted
 from appliance.access.keys import ApiKey, NewKey
 from appliance.observe.audit import digest_of
 from appliance.state.database import transaction
@@ -100,6 +101,7 @@ def resume_key(site: Site, name_or_id: str, now: datetime) -> tuple[ApiKey, bool
         before = find_key(site, name_or_id, Permission.KEYS_WRITE)
         resumed = keys.resume_key(site.database, before.id, now)
         if resumed[1]:
+            note_accepted(site.database, resumed[0].account, now)
             site.record("key.resume", _name(resumed[0]), now, before=_digest(before), after=_digest(resumed[0]))
     site.board.raise_generation()
     return resumed

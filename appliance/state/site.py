@@ -32,6 +32,7 @@ from appliance.state.at_rest import (
 )
 from appliance.state.board import Board
 from appliance.state.database import Connection, DatabaseFault, DatabaseUnwritable, open_database, transaction
+from appliance.state.outgoing import enqueue
 from appliance.state.site_key import ENTROPY_BYTES as SITE_KEY_ENTROPY_BYTES
 from appliance.state.site_key import SiteKey, create_site_key, load_site_key
 from licensing.clock import Step, TimeFloor, observe_boot, witness
@@ -280,6 +281,7 @@ class Site:
     def record_step(self, step: Step) -> None:
         with transaction(self.database) as db:
             db.execute("INSERT INTO clock_steps (at, seconds) VALUES (?, ?)", (format_time(step.at), step.seconds))
+            enqueue(db, "clock.stepped", {"at": format_time(step.at), "seconds": step.seconds}, step.at)
 
     @property
     def challenge(self) -> str:

@@ -37,6 +37,11 @@ OWNED = (
         "Calls leave the host in one place, where an auditor can look for them.",
     ),
     Owned(
+        "httpx",
+        ("appliance/probing.py", "appliance/webhooks.py"),
+        "What the site asks or tells on its own account goes to addresses of the config, from two files.",
+    ),
+    Owned(
         "multipart",
         ("appliance/gateway/upload.py",),
         "A form is read in one place and written anew, so that no upstream reads another one in it.",

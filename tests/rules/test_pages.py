@@ -11,6 +11,7 @@ from pathlib import Path
 
 from appliance.access.authorise import Permission
 from appliance.access.roles import BUILT_IN
+from appliance.observe.events import page_table as events_table
 from appliance.observe.names import page_table
 from licensing.standing import TERMS, Rung
 from tests.bench.published import README, newest, with_costs
@@ -18,6 +19,7 @@ from tests.bench.published import README, newest, with_costs
 ROOT = Path(__file__).resolve().parents[2]
 OPERATING = ROOT / "appliance" / "OPERATING.md"
 ADMINISTRATORS = ROOT / "appliance" / "access" / "ADMINISTRATORS.md"
+EVENTS = ROOT / "appliance" / "observe" / "EVENTS.md"
 METRICS = ROOT / "appliance" / "observe" / "METRICS.md"
 LICENSING = ROOT / "licensing" / "README.md"
 BEGIN, END = "<!-- ladder -->\n", "<!-- /ladder -->\n"
@@ -102,6 +104,14 @@ def with_metrics(page: str) -> str:
     return _between(page, "<!-- metrics -->\n", page_table(), "<!-- /metrics -->\n")
 
 
+def with_events(page: str) -> str:
+    return _between(page, "<!-- events -->\n", events_table(), "<!-- /events -->\n")
+
+
+def test_the_page_of_events_names_those_that_there_are() -> None:
+    assert EVENTS.read_text(encoding="utf-8") == with_events(EVENTS.read_text(encoding="utf-8"))
+
+
 def test_the_page_of_metrics_names_those_that_there_are() -> None:
     assert METRICS.read_text(encoding="utf-8") == with_metrics(METRICS.read_text(encoding="utf-8"))
 
@@ -130,6 +140,7 @@ def test_a_page_that_tells_another_ladder_is_noticed() -> None:
 
 if __name__ == "__main__":
     ADMINISTRATORS.write_text(with_roles(ADMINISTRATORS.read_text(encoding="utf-8")), encoding="utf-8")
+    EVENTS.write_text(with_events(EVENTS.read_text(encoding="utf-8")), encoding="utf-8")
     METRICS.write_text(with_metrics(METRICS.read_text(encoding="utf-8")), encoding="utf-8")
     OPERATING.write_text(with_ladder(OPERATING.read_text(encoding="utf-8")), encoding="utf-8")
     README.write_text(with_measured(README.read_text(encoding="utf-8")), encoding="utf-8")

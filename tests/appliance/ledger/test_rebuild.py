@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 from click.testing import CliRunner
 
@@ -205,7 +206,9 @@ def test_a_running_gateway_whose_database_breaks_ends_and_is_whole_after_a_rebui
     with closing(open_site(gateway.state)) as site:
         site.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     smash(gateway.state, pages_of(gateway.state, "segments") + pages_of(gateway.state, "ledger"))
-    answered.append(gateway.post("chat").headers["x-request-id"])
+    # It may have ended already: it looks at its database four times a second.
+    with suppress(httpx.TransportError):
+        answered.append(gateway.post("chat").headers["x-request-id"])
     assert gateway.process.wait(timeout=30) == 43
     assert json.loads(gateway.process.communicate()[0].splitlines()[-1])["error"]["code"] == "state_damaged"
     assert gateway.ao("serve").returncode == 43, "it is not served from a damaged database"
@@ -217,4 +220,4 @@ def test_a_running_gateway_whose_database_breaks_ends_and_is_whole_after_a_rebui
     with closing(open_site(gateway.state)) as site:
         rows = {row["id"]: row["outcome"] for row in site.database.execute("SELECT id, outcome FROM ledger")}
     assert {rows.get(name) for name in answered} == {"complete"}
-    assert len(rows) == 5
+    assert len(answered) + 1 <= len(rows) <= 5
