@@ -52,7 +52,7 @@ class Security:
 @dataclass(frozen=True, slots=True)
 class Flushing:
     """What `rounds` times 4 KiB and fdatasync did. Microseconds. `flushes` is by how many the device's own count of
-    flushes rose, None where the kernel does not count for it; `cache` is what the kernel knows of the device's cache."""
+    flushes rose, None where the kernel counts none; `cache` is what the kernel knows of the device's cache."""
 
     rounds: int
     median: float

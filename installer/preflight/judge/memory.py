@@ -44,5 +44,7 @@ def _files(limit: int | None) -> Finding:
     if limit < least:
         return failed("open_files", seen, f"Raise it: sysctl -w fs.nr_open={good * 16} fs.file-max={good * 16}.")
     if limit < good:
-        return warned("open_files", seen, f"Raise it for a thousand streams and more: sysctl -w fs.nr_open={good * 16}.")
+        return warned(
+            "open_files", seen, f"Raise it for a thousand streams and more: sysctl -w fs.nr_open={good * 16}."
+        )
     return passed("open_files", seen)

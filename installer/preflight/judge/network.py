@@ -35,7 +35,10 @@ def judge(listening: Listening | None) -> Iterator[Finding]:
             )
         case "not permitted":
             yield failed(
-                "port", "A security policy forbids to listen there.", "Ask who keeps that policy, or choose another.", where
+                "port",
+                "A security policy forbids to listen there.",
+                "Ask who keeps that policy, or choose another.",
+                where,
             )
         case None:
             yield passed("port", "Free.", where)
