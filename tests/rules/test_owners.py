@@ -53,7 +53,13 @@ OWNED = (
     ),
     Owned(
         "click",
-        ("appliance/cli", "licensing/vendor"),
+        (
+            "appliance/cli",
+            "licensing/vendor",
+            "installer/cli.py",
+            "installer/face.py",
+            "installer/preflight/command.py",
+        ),
         "Commands parse and render; what they do can be done without a terminal.",
     ),
     Owned(

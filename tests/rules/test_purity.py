@@ -15,6 +15,7 @@ PURE: Mapping[str, str] = {
     "appliance/config/plan.py": "What a config would change is shown before it is agreed to; showing must not do.",
     "appliance/config/words.py": "What a policy says is shown before it is agreed to.",
     "appliance/access/authorise.py": "Who may do what follows from grants alone.",
+    "installer/preflight/judge": "What a host must be like is decided from facts, so that any host's can be judged anywhere.",
     "appliance/gateway/routing": "Which deployment answers must be explainable afterwards from the facts at hand.",
 }
 OUTSIDE = ("licensing/vendor",)

@@ -1,0 +1,11 @@
+"""The installer's commands, added to `ao` where this package is there (entry-point group `ao.commands`)."""
+
+from __future__ import annotations
+
+import click
+
+from installer.preflight import command as preflight
+
+
+def add_to(main: click.Group) -> None:
+    preflight.add_to(main)
