@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import click
 
+from installer import host_commands
 from installer.preflight import command as preflight
 
 
 def add_to(main: click.Group) -> None:
     preflight.add_to(main)
+    host_commands.add_to(main)
