@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import click
 
+from installer.first_run import command as first_run
 from installer.preflight import command as preflight
 
 
 def add_to(main: click.Group) -> None:
     preflight.add_to(main)
+    first_run.add_to(main)
