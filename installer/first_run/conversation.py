@@ -60,8 +60,8 @@ class AtTerminal:
 
     def say(self, *lines: str) -> None:
         for line in lines:
-            for each in _wrapped(line):
-                self._write(shown(each, 2000).encode("ascii", "backslashreplace").decode("ascii"))
+            for each in _wrapped(shown(line, 2000).encode("ascii", "backslashreplace").decode("ascii")):
+                self._write(each)
 
     def ask(self, name: str, question: str, check: Check[T], *, default: str | None = None) -> T:
         while True:

@@ -35,7 +35,9 @@ class ListenStep:
             "127.0.0.1 serves programs on this host alone; 0.0.0.0 serves everybody who can reach it; an address of "
             "this host serves one of its networks."
         )
-        host = talk.ask("listen.host", "Listen address", check_host, default="127.0.0.1")
+        host = talk.ask(
+            "listen.host", "Listen address", lambda typed: check_host(typed, here.files), default="127.0.0.1"
+        )
         default = read_settings(here.settings).get("port", PORT)
         port = talk.ask("listen.port", "Port", lambda typed: check_port(typed, host, here.files), default=str(default))
         for warning in _findings(host, port, here.files, Verdict.WARN):
@@ -50,16 +52,21 @@ class ListenStep:
         return Act([f"{here.settings}: {line}" for line in lines_of(members)], lambda: add_members(here, members))
 
 
-def check_host(typed: str) -> str:
-    """An address; a name would have to be looked up, and may mean another host tomorrow."""
+def check_host(typed: str, files: HostFiles) -> str:
+    """An address of this host; a name would have to be looked up, and may mean another host tomorrow."""
     try:
-        return str(ipaddress.ip_address(typed.strip("[]")))
+        host = str(ipaddress.ip_address(typed.strip("[]")))
     except ValueError as error:
         raise AnswerRefused(
             f"{shown(typed, 70)!r} is no address.",
             where="listen.host",
             remedy="Give one in numbers, for example 0.0.0.0 or 10.0.0.5; `ip address` lists this host's.",
         ) from error
+    if try_to_listen(host, 0, files).fault in ("not ours", "other"):
+        raise AnswerRefused(
+            f"This host has no address {host}.", where="listen.host", remedy="Choose one that `ip address` lists."
+        )
+    return host
 
 
 def check_port(typed: str, host: str, files: HostFiles) -> int:

@@ -26,7 +26,7 @@ class RequestStep:
     asks = ("request.out",)
 
     def done(self, here: Here) -> str | None:
-        status = here.status()
+        status = here.status
         if status is None:
             return None
         if status["licence"]["rung"] not in UNLICENSED:
@@ -44,7 +44,7 @@ class RequestStep:
         first = next(iter(here.media), None)
         if first is None:
             talk.say("No medium is mounted. To mount a stick: mount /dev/sdX1 /media/usb")
-        status = here.status()
+        status = here.status
         file = talk.ask(
             "request.out",
             "Write it to",

@@ -48,6 +48,7 @@ def set_up(here: Here, talk: Conversation, *, dry_run: bool) -> list[Taken]:
             raise
         talk.say(*(f"  {line}" for line in each.said))
         taken.append(each)
+        here = here.again() if each.state == "done" else here
     return taken
 
 
@@ -69,7 +70,7 @@ def what_is_done(here: Here) -> list[tuple[Step, str | None]]:
 
 def next_steps(here: Here) -> list[str]:
     """What a person does next, in order: what is done already is left out."""
-    status = here.status()
+    status = here.status
     if status is None:
         return ["ao setup"]
     steps = []

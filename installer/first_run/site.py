@@ -45,7 +45,7 @@ class SiteStep:
     asks = ("site.id", "site.name", "site.trust", "site.trust_digest")
 
     def done(self, here: Here) -> str | None:
-        status = here.status()
+        status = here.status
         if status is None:
             return None
         return f"This is {status['name']} ({status['site']}), epoch {status['epoch']}."

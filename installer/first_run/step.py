@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,7 +23,7 @@ class Act:
     run: Callable[[], Sequence[str]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Here:
     """The host that is set up. `media` are the folders where media are mounted; `settings` is the host's file."""
 
@@ -32,14 +33,20 @@ class Here:
     files: HostFiles
     now: datetime
 
+    @cached_property
     def status(self) -> dict[str, Any] | None:
-        """`ao status`; None where there is no site yet. Raises ReleaseRefused for everything else."""
+        """`ao status`; None where there is no site yet. Raises ReleaseRefused for everything else.
+
+        Asked once: `again` gives a host that is looked at anew."""
         try:
             return self.release.ask("status").data
         except ReleaseRefused as refusal:
             if refusal.code == "not_initialised":
                 return None
             raise
+
+    def again(self) -> Here:
+        return replace(self)
 
 
 class Step(Protocol):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import select
+import signal
 import struct
 import subprocess
 import termios
@@ -25,13 +27,13 @@ class Person:
         self.read = ""
 
     def sees(self, words: str) -> str:
-        """What came since the last time, up to the words."""
+        """What came since the last time, up to the words; where lines are broken does not matter."""
         until = time.monotonic() + SECONDS
-        while words not in self.read[self._seen :]:
+        wanted = re.compile(r"\s+".join(map(re.escape, words.split())))
+        while not (found := wanted.search(self.read, self._seen)):
             assert time.monotonic() < until, f"{words!r} was never said:\n{self.read}"
             assert self._more(until), f"it ended before {words!r}:\n{self.read}"
-        end = self.read.index(words, self._seen) + len(words)
-        told, self._seen = self.read[self._seen : end], end
+        told, self._seen = self.read[self._seen : found.end()], found.end()
         return told
 
     def types(self, line: str) -> None:
@@ -68,7 +70,7 @@ def at_terminal(words: Sequence[str], environment: Mapping[str, str]) -> Iterato
         stderr=keyboard,
         env=dict(environment) | {"TERM": "vt100", "LANG": "C", "LC_ALL": "C"},
         start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        preexec_fn=_sit_down,
     )
     os.close(keyboard)
     try:
@@ -77,3 +79,8 @@ def at_terminal(words: Sequence[str], environment: Mapping[str, str]) -> Iterato
         process.kill()
         process.wait()
         os.close(screen)
+
+
+def _sit_down() -> None:
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # tests that run in the background have it ignored

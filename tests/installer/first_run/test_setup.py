@@ -133,26 +133,14 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(host: Host) -> Non
     assert not host.state.exists()
 
 
-WRONG = (
+THROUGH_THE_COMMAND = (
     ("site__id", "Acme Berlin", 121, "no site id"),
-    ("site__id", "ab", 121, "no site id"),
-    ("site__name", "a\u202eb", 121, "no name"),
-    ("site__name", "", 121, "needs a name"),
-    ("site__trust", "/nowhere/trust.json", 121, "no such file"),
     ("site__trust_digest", "sha256:" + "0" * 64, 122, "not what was given"),
-    ("site__trust_digest", DIGEST[-4:], 121, "no digest"),
-    ("site__trust_digest", None, 121, "no answer site.trust_digest"),
-    ("site__id", None, 121, "no answer site.id"),
-    ("listen__host", "localhost", 121, "no address"),
-    ("listen__host", "192.0.2.9", 121, "no such address"),
-    ("listen__port", 70000, 121, "no port"),
-    ("request__out", "/nowhere/at/all.json", 121, "no folder"),
     ("site__colour", "red", 121, "Nobody asks for site.colour"),
-    ("site__id", 1.5, 121, "An answer is a text"),
 )
 
 
-@pytest.mark.parametrize(("name", "value", "code", "says"), WRONG, ids=[f"{each[0]}-{each[3]}" for each in WRONG])
+@pytest.mark.parametrize(("name", "value", "code", "says"), THROUGH_THE_COMMAND)
 def test_an_answer_that_cannot_be_ends_the_setup_with_its_name(
     host: Host, name: str, value: object, code: int, says: str
 ) -> None:
@@ -160,10 +148,8 @@ def test_an_answer_that_cannot_be_ends_the_setup_with_its_name(
     assert done.returncode == code, done
     told = json.loads(done.stdout)["error"]
     assert says in told["message"]
-    assert name.replace("__", ".") in f"{told.get('where', '')} {told['message']} {told['remedy']}"
-    assert told["remedy"].endswith(".") or "ao setup" in told["remedy"]
-    if name.startswith("site__"):
-        assert not host.state.exists()
+    assert name.replace("__", ".") in f"{told['where']} {told['message']}"
+    assert not host.state.exists()
 
 
 def test_after_an_answer_that_could_not_be_it_goes_on_where_it_stopped(host: Host) -> None:
