@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
+
 import click
 
 from appliance.cli import (
@@ -20,6 +22,7 @@ from appliance.cli import (
     route,
     serve,
     site,
+    state,
     status,
     teams,
     trust,
@@ -39,7 +42,8 @@ def main() -> None:
     10-19 a document was refused, 20-28 the licence does not allow it,
     40-49 this host or its state, 50-59 media, 60-69 the config,
     70-79 API keys, orgs and teams, 80-89 usage, 90-99 passphrases,
-    100-109 the running gateway, its audit trail, media that are plugged in.
+    100-109 the running gateway, its audit trail, media that are plugged in,
+    110-129 installing, checking, upgrading and removing the appliance on this host.
     Every refusal also has a stable code in [brackets].
     """
 
@@ -55,6 +59,7 @@ usage.add_to(main)
 ledger.add_to(main)
 receipt.add_to(main)
 backup.add_to(main)
+state.add_to(main)
 status.add_to(main)
 metrics.add_to(main)
 audit.add_to(main)
@@ -64,3 +69,9 @@ officer.add_to(main)
 verify.add_to(main)
 providers.add_to(main)
 quickstart.add_to(main)
+
+COMMANDS = "ao.commands"
+"""Other packages of the product add their commands under this entry-point group: the appliance never imports them."""
+
+for each in sorted(entry_points(group=COMMANDS), key=lambda entry: entry.name):
+    each.load()(main)

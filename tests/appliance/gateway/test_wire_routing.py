@@ -195,13 +195,14 @@ def test_tags_and_headers_say_who_may_answer(site: Site, headers: dict[str, str]
 
 
 def test_where_nobody_may_answer_nobody_does(site: Site) -> None:
-    before = len(site.upstream.received)
+    deployments = ("a", "b", "c", "d")
+    before = [site.asked(script) for script in deployments]
     answer = site.post("tagged", {"x-ao-tags": "us"})
     error = answer.json()["error"]
     assert (answer.status_code, error["code"], error["type"]) == (400, "no_route", "invalid_request_error")
     entry_made = site.gateway.entry(answer.headers["x-request-id"])
     assert (entry_made.outcome, entry_made.attempts, entry_made.deployment) == ("upstream_refused", 0, "none")
-    assert len(site.upstream.received) == before
+    assert [site.asked(script) for script in deployments] == before
 
 
 def test_a_session_stays_and_the_explanation_names_who_answers(site: Site) -> None:
