@@ -35,6 +35,10 @@ class Accounts:
         group = ["-g", name] if self._number("group", name) is not None else ["--user-group"]
         self.programs.run("useradd", *self._prefix(), *options, *group, name)
 
+    def home(self, name: str) -> str | None:
+        file = on_disk(self.layout, PurePosixPath("/etc/passwd"))
+        return next((line[5] for line in _lines(file) if line[0] == name and len(line) > 6), None)
+
     def remove(self, name: str) -> None:
         """The user, and the group that came with it."""
         if self._number("passwd", name) is not None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import click
 
+from installer import host_commands
 from installer.first_run import command as first_run
 from installer.preflight import command as preflight
 
 
 def add_to(main: click.Group) -> None:
     preflight.add_to(main)
+    host_commands.add_to(main)
     first_run.add_to(main)

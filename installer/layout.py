@@ -1,4 +1,4 @@
-"""Where everything lies on a host, as names. `/` in these paths is the host's own; `Layout.on_disk` puts them under --root.
+"""Where everything lies on a host, as names. They are the host's own; `Layout.on_disk` puts them under --root.
 
 Promise: pure; whoever reads this page knows every place that the installer ever writes to.
 
@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+THIS_HOST = PurePosixPath("/")
 USER = "ao"
 PREFIX = PurePosixPath("/opt/ao")
 RELEASES = PREFIX / "releases"
@@ -46,11 +47,11 @@ COMMAND = PurePosixPath("/usr/local/bin/ao")
 class Layout:
     """The same names under another root. `root` is absolute; "/" is the host itself."""
 
-    root: PurePosixPath = PurePosixPath("/")
+    root: PurePosixPath = THIS_HOST
 
     @property
     def is_this_host(self) -> bool:
-        return self.root == PurePosixPath("/")
+        return self.root == THIS_HOST
 
     def on_disk(self, path: PurePosixPath) -> PurePosixPath:
         return self.root / path.relative_to("/")

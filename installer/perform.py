@@ -127,7 +127,8 @@ class Performer:
         path = self._on_disk(PurePosixPath(facts["path"])) if "path" in facts else None
         match trace.kind:
             case "MakeUser":
-                if not before["existed"]:
+                # One that an earlier installation left with its data is known by its home.
+                if not before["existed"] or (purge and self.accounts.home(facts["name"]) == facts["home"]):
                     self.accounts.remove(facts["name"])
             case "MakeFolder" if path is not None:
                 self._leave_folder(path, facts, before, purge=purge)
@@ -174,7 +175,8 @@ class Performer:
         kind, facts, before = type(step).__name__, dict[str, Any](), dict[str, Any]()
         match step:
             case MakeUser():
-                facts, before = {"name": step.name}, {"existed": self.accounts.has(step.name)}
+                facts = {"name": step.name, "home": str(step.home)}
+                before = {"existed": self.accounts.has(step.name)}
             case MakeFolder():
                 facts = {"path": str(step.path), "holds_data": step.holds_data}
                 before = _look(self._on_disk(step.path))
@@ -261,7 +263,7 @@ def _bytes(path: Path) -> bytes | None:
 
 
 def _target(path: Path) -> str | None:
-    return os.readlink(path) if path.is_symlink() else None
+    return str(path.readlink()) if path.is_symlink() else None
 
 
 def _sha256(data: bytes) -> str:

@@ -66,7 +66,10 @@ class Release:
     version: str
 
 
-def install(host: Host, answers: Answers, release: Release) -> tuple[Step, ...]:
+Steps = tuple[Step, ...]
+
+
+def install(host: Host, answers: Answers, release: Release) -> Steps:
     """Every step of a first installation, and of one that is repeated."""
     target = host.layout.release(release.version)
     own = Owner(USER, USER)
@@ -84,7 +87,7 @@ def install(host: Host, answers: Answers, release: Release) -> tuple[Step, ...]:
     )
 
 
-def folders(host: Host, own: Owner) -> tuple[Step, ...]:
+def folders(host: Host, own: Owner) -> Steps:
     """Secrets are root's where systemd hands them on; otherwise the gateway's group reads them, and nobody else."""
     return (
         *_parents(CONFIG, SETTINGS),

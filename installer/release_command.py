@@ -40,6 +40,11 @@ class ReleaseCommand:
     state_dir: Path
     settings: Path | None
     environment: Mapping[str, str] = field(default_factory=dict)
+    as_owner: bool = True
+
+    def as_root(self) -> ReleaseCommand:
+        """As this process's own user: for what only root may write, such as a medium that root has mounted."""
+        return replace(self, as_owner=False)
 
     def with_settings(self, file: Path) -> ReleaseCommand:
         return replace(self, settings=file)
@@ -101,6 +106,8 @@ class ReleaseCommand:
 
     def _owner(self) -> tuple[int, int] | None:
         """Whom the state belongs to, where that is somebody else and this process may become that."""
+        if not self.as_owner:
+            return None
         try:
             facts = self.state_dir.stat()
         except OSError:

@@ -1,8 +1,8 @@
 """A release's tree: bin/ao, runtime/, lib/, facts.json, and MANIFEST with the SHA-256 of every file.
 
 Promise: `read_release` believes nothing but MANIFEST: every file it names is there with these bytes, and no other file
-is. `copy_tree` hashes the bytes that it writes, so that what arrives is what was checked. Links inside a tree are
-relative, stay in it, and are part of its MANIFEST as the SHA-256 of their target.
+is, and there are only plain files and folders. `copy_tree` hashes the bytes that it writes, so that what arrives is
+what was checked.
 """
 
 from __future__ import annotations
@@ -30,14 +30,24 @@ _PIECE = 1024 * 1024
 VERSION = r"[0-9]+\.[0-9]+\.[0-9]+(?:[a-z0-9.+-]{0,40})"
 
 
+class Schemas(BaseModel):
+    """`state` is the schema of the state database once this release has run."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    state: int = Field(ge=1)
+
+
 class Facts(BaseModel):
-    """What a release says of itself. More than this release knows is passed over: the file may be newer than it."""
+    """What a release says of itself; `upgrades_from` is the oldest version that it can follow. More than is known here
+    is passed over: the file may be newer than this installer."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     version: str = Field(pattern=f"^{VERSION}$")
     arch: str
-    min_upgrade_from: str = Field(pattern=f"^{VERSION}$")
+    upgrades_from: str = Field(pattern=f"^{VERSION}$")
+    schemas: Schemas
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +125,6 @@ def remove_tree(folder: Path) -> None:
 def _copy(source: Path, target: Path, name: str, digest: str) -> None:
     file, copy = source / name, target / name
     copy.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
-    if file.is_symlink():
-        copy.symlink_to(os.readlink(file))
-        return
     seen = hashlib.sha256()
     with file.open("rb") as reader, copy.open("xb") as writer:
         while piece := reader.read(_PIECE):
@@ -130,12 +137,8 @@ def _copy(source: Path, target: Path, name: str, digest: str) -> None:
 
 def _digest(folder: Path, name: str) -> str:
     file = folder / name
-    if file.is_symlink():
-        target = os.readlink(file)
-        inside = os.path.normpath(os.path.join(os.path.dirname(name), target))
-        if target.startswith("/") or inside.startswith(".."):
-            raise ReleaseDamaged("A link leads out of the release.", where=shown(str(file)))
-        return hashlib.sha256(target.encode()).hexdigest()
+    if file.is_symlink() or not file.is_file():
+        raise ReleaseDamaged("A name is not that of a plain file.", where=shown(str(file)))
     with file.open("rb") as reader:
         return hashlib.file_digest(reader, "sha256").hexdigest()
 

@@ -69,8 +69,8 @@ def service(answers: Answers, systemd: int) -> str:
     ]
     return "\n".join(
         [
-            "# Written by the installer, and again by each upgrade. Changes of your own belong into a file of your own:",
-            f"# {'/etc/systemd/system/ao.service.d/90-local.conf'} (then: systemctl daemon-reload).",
+            "# Written by the installer, and again by each upgrade. Changes of your own belong into your own file,",
+            "# /etc/systemd/system/ao.service.d/90-local.conf (then: systemctl daemon-reload).",
             "[Unit]",
             "Description=AO Appliance: the gateway",
             "Documentation=file:/opt/ao/current/README.md",

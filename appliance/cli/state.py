@@ -46,7 +46,10 @@ def add_to(main: click.Group) -> None:
     @command(group, "copy", example="ao state copy /var/lib/ao/snapshots/before.db")
     @click.argument("file", type=click.Path(path_type=Path))
     def copy(face: Face, *, file: Path) -> Result:
-        """Copy the state database, as it is, into FILE, and check the copy. It holds what the state holds: keep it private."""
+        """Copy the state database, as it is, into FILE, and check the copy.
+
+        It holds what the state holds: keep it private.
+        """
         books = copy_state(face.settings.state_dir, file)
         return Result({"file": str(file), "books": asdict(books)}, [f"{file} is written and whole.", *_lines(books)])
 

@@ -58,6 +58,7 @@ OWNED = (
             "licensing/vendor",
             "installer/cli.py",
             "installer/face.py",
+            "installer/host_commands.py",
             "installer/preflight/command.py",
         ),
         "Commands parse and render; what they do can be done without a terminal.",
