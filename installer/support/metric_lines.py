@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from installer.support.forms import Form, code, name, version
+from installer.support.forms import Form, code, name, path, version
 
 _LINE: Final = re.compile(r"(?P<metric>ao_[a-z_]{1,60})(\{(?P<labels>.*)\})? (?P<value>[-+0-9.eE]+|NaN|[+-]Inf)")
 _LABEL: Final = re.compile(r'([a-z_]{1,20})="((?:[^"\\]|\\.)*)"(?:,|$)')
@@ -16,9 +16,13 @@ def _bound(value: object) -> object | None:
     return value if isinstance(value, str) and re.fullmatch(r"\+Inf|[0-9.e+-]{1,12}", value) else None
 
 
+def _endpoint(value: object) -> object | None:
+    return name(value) or path(value)
+
+
 LABELS: Final[dict[str, Form]] = {
     "model": name,
-    "endpoint": name,
+    "endpoint": _endpoint,
     "provider": name,
     "deployment": name,
     "outcome": code,

@@ -1,4 +1,4 @@
-"""The last look: whether a secret of this host stands in what is to leave it, in any form a program might give it (pure).
+"""The last look: whether a secret of this host stands in what is to leave it, in any form it may have taken (pure).
 
 What leaves is chosen by allow-lists; this is the check of them, and says by name what it found, never the secret.
 """

@@ -21,7 +21,7 @@ _PERCENT: Final = re.compile(r"%(?:\.\d+)?[sdrf]")
 _WORDS: Final = re.compile(r"[A-Za-z]{3,}.*\s.*[A-Za-z]{2,}", re.DOTALL)
 _LOGGED: Final = re.compile(r"[A-Za-z]{4,}")
 _SAFE: Final = re.compile(
-    r"-?\d{1,12}(\.\d{1,6})?"  # a number
+    r"-?\d{1,9}(\.\d{1,6})?"  # a number
     r"|req_[0-9a-f]{24,32}"  # a request
     r"|\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}Z)?"  # a time
     r"|[A-Z][A-Za-z]{2,40}(Error|Exception|Timeout|Refused|Warning|Fault|Exit|Closed|Gone|Busy|Failed)"
@@ -51,6 +51,9 @@ class Sentences:
     codes: frozenset[str]
     names: frozenset[str] = frozenset()
     _known: dict[str, str | None] = field(default_factory=dict, compare=False, repr=False)
+
+    def with_names(self, names: frozenset[str]) -> Sentences:
+        return Sentences(self.plain, self.pieces, self.codes, names)
 
     def admit(self, text: str) -> str | None:
         """The text as it may leave; None where this release never says such a thing."""
