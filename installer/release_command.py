@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from installer.errors import ReleaseRefused, ReleaseUnusable
+from installer.layout import CURRENT
 from licensing.shown import shown
 
-INSTALLED: Final = Path("/opt/ao/current/bin/ao")
+INSTALLED: Final = Path(CURRENT / "bin" / "ao")
 SECONDS: Final = 300
 _KEPT: Final = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "HOME", "CREDENTIALS_DIRECTORY")
 

@@ -12,13 +12,11 @@ from installer.face import Face, Result, command
 from installer.first_run.conversation import AtTerminal, Conversation, FromFile, read_answers
 from installer.first_run.setup import ANSWERS, next_steps, set_up, what_is_done
 from installer.first_run.step import Here
+from installer.layout import SETTINGS, STATE
 from installer.preflight.gather import HostFiles
 from installer.release_command import ReleaseCommand, find_release
 from media.errors import MediaError
 from media.medium import media_here
-
-SETTINGS = Path("/etc/ao/settings.toml")
-STATE = Path("/var/lib/ao")
 
 
 def add_to(main: click.Group) -> None:
@@ -27,10 +25,10 @@ def add_to(main: click.Group) -> None:
     @click.option("--dry-run", is_flag=True, help="Ask and check everything, say what would be done, and do nothing.")
     @click.option("--show", "only_show", is_flag=True, help="Say which steps are done, and ask nothing.")
     @click.option(
-        "--state-dir", type=click.Path(path_type=Path), default=STATE, show_default=True, envvar="AO_STATE_DIR"
+        "--state-dir", type=click.Path(path_type=Path), default=Path(STATE), show_default=True, envvar="AO_STATE_DIR"
     )
     @click.option(
-        "--settings", type=click.Path(path_type=Path), default=SETTINGS, show_default=True, envvar="AO_SETTINGS"
+        "--settings", type=click.Path(path_type=Path), default=Path(SETTINGS), show_default=True, envvar="AO_SETTINGS"
     )
     @click.option("--ao", "program", type=click.Path(path_type=Path), help="The installed release's command.")
     def setup(

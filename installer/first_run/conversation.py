@@ -24,6 +24,8 @@ Check = Callable[[str], T]
 """Makes an answer of what was typed, or raises a Refusal that says why it cannot be one."""
 
 WIDTH: Final = 78
+INSTALLATION: Final = "install"
+"""The table of the same file that is the installation's."""
 ANSWERS_LIMIT: Final = 64 * 1024
 YES_NO: Final = {"yes": True, "y": True, "no": False, "n": False}
 
@@ -148,7 +150,7 @@ def read_answers(file: Path, known: Sequence[str]) -> dict[str, str]:
         tables = tomllib.loads(data.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise AnswerRefused(f"The file is not TOML: {error}.", where=where) from error
-    answers = dict(_flat(tables, where))
+    answers = dict(_flat({name: of for name, of in tables.items() if name != INSTALLATION}, where))
     for name in answers:
         if name not in known:
             raise AnswerRefused(

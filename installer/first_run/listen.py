@@ -8,7 +8,7 @@ from typing import Final
 
 from installer.errors import AnswerRefused
 from installer.first_run.conversation import Conversation
-from installer.first_run.settings_file import add_members, lines_of, read_settings
+from installer.first_run.settings_file import lines_of, put_members, read_settings
 from installer.first_run.step import Act, Here
 from installer.preflight.findings import Verdict
 from installer.preflight.gather import HostFiles
@@ -16,7 +16,8 @@ from installer.preflight.gather.listening import try_to_listen
 from installer.preflight.judge.network import judge
 from licensing.shown import shown
 
-PORT: Final = "8080"
+LOOPBACK: Final = "127.0.0.1"
+PORT: Final = 8080
 
 
 class ListenStep:
@@ -26,30 +27,35 @@ class ListenStep:
 
     def done(self, here: Here) -> str | None:
         settings = read_settings(here.settings)
-        if "host" not in settings:
+        host = settings.get("host", LOOPBACK)
+        # The installation writes an address for this host alone where nothing else was answered: that is to be asked.
+        if host == LOOPBACK:
             return None
-        return f"It listens on {shown(str(settings['host']))}, port {settings.get('port', PORT)}."
+        return f"It listens on {shown(str(host))}, port {settings.get('port', PORT)}."
 
     def ask(self, here: Here, talk: Conversation) -> Act:
         talk.say(
             "127.0.0.1 serves programs on this host alone; 0.0.0.0 serves everybody who can reach it; an address of "
             "this host serves one of its networks."
         )
-        host = talk.ask(
-            "listen.host", "Listen address", lambda typed: check_host(typed, here.files), default="127.0.0.1"
+        settings = read_settings(here.settings)
+        was = str(settings.get("host", LOOPBACK)), int(settings.get("port", PORT))
+        # What serves there already is this site's own gateway, and no obstacle to itself.
+        serving = was if here.status and here.status["running_since"] else None
+        host = talk.ask("listen.host", "Listen address", lambda typed: check_host(typed, here.files), default=was[0])
+        port = talk.ask(
+            "listen.port",
+            "Port",
+            lambda typed: check_port(typed, host, here.files, serving=serving),
+            default=str(was[1]),
         )
-        default = read_settings(here.settings).get("port", PORT)
-        port = talk.ask("listen.port", "Port", lambda typed: check_port(typed, host, here.files), default=str(default))
         for warning in _findings(host, port, here.files, Verdict.WARN):
             talk.say(f"  Note: {warning}")
-        members: dict[str, str | int] = {"host": host}
-        if "port" not in read_settings(here.settings):
-            members["port"] = port
-        elif port != default:
-            raise AnswerRefused(
-                f"The settings say port {default}.", where=shown(str(here.settings)), remedy="Change it there by hand."
-            )
-        return Act([f"{here.settings}: {line}" for line in lines_of(members)], lambda: add_members(here, members))
+        asked: dict[str, str | int] = {"host": host, "port": port}
+        changed = {name: value for name, value in asked.items() if settings.get(name) != value}
+        if not changed:
+            return Act(["nothing: it is so already"], lambda: [f"It stays with {host}, port {port}."])
+        return Act([f"{here.settings}: {line}" for line in lines_of(changed)], lambda: put_members(here, changed))
 
 
 def check_host(typed: str, files: HostFiles) -> str:
@@ -69,10 +75,12 @@ def check_host(typed: str, files: HostFiles) -> str:
     return host
 
 
-def check_port(typed: str, host: str, files: HostFiles) -> int:
-    """A port that can be listened on at this very moment."""
+def check_port(typed: str, host: str, files: HostFiles, *, serving: tuple[str, int] | None = None) -> int:
+    """A port that can be listened on at this very moment; or where this site's own gateway does."""
     if not (typed.isascii() and typed.isdecimal() and 1 <= int(typed) <= 65535):
         raise AnswerRefused(f"{shown(typed, 20)!r} is no port.", where="listen.port", remedy="A number up to 65535.")
+    if (host, int(typed)) == serving:
+        return int(typed)
     for fault in _findings(host, int(typed), files, Verdict.FAIL):
         raise AnswerRefused(f"{host}, port {typed}: {fault}", where="listen.port", remedy="Choose another.")
     return int(typed)

@@ -11,6 +11,7 @@ from installer.errors import AnswerRefused
 from installer.first_run.conversation import AtTerminal, FromFile, as_it_is, read_answers
 from installer.first_run.listen import check_host, check_port
 from installer.first_run.request import check_place
+from installer.first_run.settings_file import with_members
 from installer.first_run.setup import ANSWERS
 from installer.first_run.site import check_group, check_name, check_site_id, check_whole, read_trust, spelt
 from installer.preflight.gather import HostFiles
@@ -158,3 +159,25 @@ def test_what_a_terminal_is_shown_is_harmless_ascii_of_its_width() -> None:
     talk.say("caf\u00e9 \x1b[31m " + "word " * 40)
     assert all(line.isascii() and "\x1b" not in line and len(line) <= 80 for line in said)
     assert talk.ask("x", "caf\u00e9", as_it_is) == "x"
+
+
+SETTINGS = '# mine\nworkers = 2\nhost = "127.0.0.1"   # for now\n\n[more]\nport = 1\n'
+
+
+def test_members_are_changed_in_their_line_or_put_before_the_first() -> None:
+    changed = with_members(SETTINGS, {"host": "::", "workers": 4}, where="x")
+    assert changed == SETTINGS.replace('"127.0.0.1"', '"::"').replace("workers = 2", "workers = 4")
+    assert with_members(SETTINGS, {"port": 8443}, where="x") == "port = 8443\n" + SETTINGS
+    assert with_members("", {"port": 8443}, where="x") == "port = 8443\n"
+
+
+@pytest.mark.parametrize("text", ['host = """a"""\n', 'host = "a"\n[x]\nhost = "b"\n', '"host" = "a"\n'])
+def test_a_member_that_is_written_otherwise_is_left_to_a_person(text: str) -> None:
+    with pytest.raises(AnswerRefused, match="cannot be changed"):
+        with_members(text, {"host": "c"}, where="settings.toml")
+
+
+def test_the_installations_own_answers_may_stand_in_the_same_file(tmp_path: Path) -> None:
+    file = tmp_path / "answers.toml"
+    file.write_text("[install]\nallow = ['10.0.0.0/8']\nstart = false\n[site]\nid = 'acme'\n")
+    assert read_answers(file, ANSWERS) == {"site.id": "acme"}

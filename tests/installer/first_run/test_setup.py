@@ -108,7 +108,7 @@ def test_a_file_of_answers_makes_a_site_and_a_second_time_changes_nothing(host: 
     before = files_below(host.folder)
     again = host.set_up("--json")
     assert again.returncode == 0, again
-    assert states(again)["site"] == states(again)["listen"] == "was done"
+    assert states(again)["site"] == "was done"
     after = files_below(host.folder)
     for file in ("state/site.key", "etc/settings.toml", "stick/site-request.signed.json"):
         assert before[file] == after[file], file
@@ -163,13 +163,12 @@ def test_after_an_answer_that_could_not_be_it_goes_on_where_it_stopped(host: Hos
     assert (host.state / "site.key").read_bytes() == key
 
 
-def test_settings_that_are_there_stay_byte_by_byte_and_one_is_put_before_them(host: Host) -> None:
+def test_what_the_installation_wrote_is_changed_in_its_place_and_nothing_else(host: Host) -> None:
     host.settings.parent.mkdir()
-    there = "# by hand\nworkers = 2\nkeep_free_mib = 128 # more\n"
-    host.settings.write_text(there)
+    host.settings.write_text('# by hand\nhost = "127.0.0.1"  # for now\nworkers = 2\nport = 8080\n')
     host.settings.chmod(0o640)
-    assert host.set_up().returncode == 0
-    assert host.settings.read_text() == f'host = "127.0.0.1"\nport = {host.port}\n' + there
+    assert host.set_up(listen__host="0.0.0.0").returncode == 0
+    assert host.settings.read_text() == f'# by hand\nhost = "0.0.0.0"  # for now\nworkers = 2\nport = {host.port}\n'
     assert host.settings.stat().st_mode & 0o777 == 0o640
 
 
