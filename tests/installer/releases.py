@@ -1,4 +1,4 @@
-"""Releases to install: the one of this checkout, as the bundle makes it, and others that differ from it in one thing."""
+"""Releases to install: the one of this checkout, as the bundle makes it, and others that differ from it."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def changed(
     subprocess.run(["cp", "-al", str(tree), str(out)], check=True)
     told = json.loads((tree / "facts.json").read_text())
     was = told["version"]
-    texts = {
-        f"lib/{VERSION}": _replaced(tree / "lib" / VERSION, f'__version__ = "{was}"', f'__version__ = "{version}"')
-    }
+    said, says = f'__version__ = "{was}"', f'__version__ = "{version}"'
+    texts = {f"lib/{VERSION}": _replaced(tree / "lib" / VERSION, said, says)}
     for name, (old, new) in (edits or {}).items():
         texts[f"lib/{name}"] = _replaced(tree / "lib" / name, old, new)
     texts |= {f"lib/{name}": text for name, text in (added or {}).items()}
     texts["facts.json"] = json.dumps({**told, "version": version, **(facts or {})})
-    lines = dict(reversed(line.split("  ", 1)) for line in (tree / "MANIFEST").read_text().splitlines())
+    listed = [line.split("  ", 1) for line in (tree / "MANIFEST").read_text().splitlines()]
+    lines = {name: digest for digest, name in listed}
     for name, text in texts.items():
         file = out / name
         file.unlink(missing_ok=True)  # never through the link: the other release has these very bytes

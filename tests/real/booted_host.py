@@ -25,6 +25,7 @@ CACHE = ROOT / ".cache" / "roots"
 PACKAGES = "systemd,systemd-sysv,dbus,iproute2"
 BOOT_SECONDS = 60.0
 COMMAND_SECONDS = 300.0
+INSIDE = ("-m", "-u", "-i", "-n", "-p", "-r", "-w")
 _PROGRAMS = ("mmdebstrap", "systemd-nspawn", "nsenter", "unshare")
 
 
@@ -57,17 +58,8 @@ class BootedHost:
         inner = 'mount -t tmpfs tmpfs /run && mkdir /run/systemd && exec "$@"'
         self._process = subprocess.Popen(
             [
-                "setpriv",
-                "--pdeathsig",
-                "KILL",
-                "unshare",
-                "-m",
-                "--propagation",
-                "private",
-                "sh",
-                "-c",
-                inner,
-                "sh",
+                *("setpriv", "--pdeathsig", "KILL", "unshare", "-m", "--propagation", "private"),
+                *("sh", "-c", inner, "sh"),
                 *nspawn,
             ],
             env={"PATH": os.environ["PATH"], "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "yes"},
@@ -80,10 +72,7 @@ class BootedHost:
         while time.monotonic() < deadline:
             assert self._process.poll() is None, (self.folder.parent / f"{self.folder.name}.console").read_text()
             self._leader = self._leader or self._find_leader()
-            if self._leader and self.run("systemctl", "is-system-running", check=False).out.strip() in (
-                "running",
-                "degraded",
-            ):
+            if self._leader and self._is_up():
                 return time.monotonic() - begun
             time.sleep(0.05)
         raise AssertionError("the host did not boot")
@@ -91,7 +80,7 @@ class BootedHost:
     def run(self, *command: str, check: bool = True, stdin: bytes = b"") -> Ended:
         """A command as root inside."""
         done = subprocess.run(
-            ["nsenter", "-t", str(self._leader), *"-m -u -i -n -p -r -w".split(), *command],
+            ["nsenter", "-t", str(self._leader), *INSIDE, *command],
             env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"},
             input=stdin,
             capture_output=True,
@@ -105,11 +94,21 @@ class BootedHost:
     def start(self, *command: str) -> subprocess.Popen[bytes]:
         """The same, without waiting for it."""
         return subprocess.Popen(
-            ["nsenter", "-t", str(self._leader), *"-m -u -i -n -p -r -w".split(), *command],
+            ["nsenter", "-t", str(self._leader), *INSIDE, *command],
             env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+        )
+
+    def start_outside(self, *command: str) -> subprocess.Popen[bytes]:
+        """A program of this machine that meets the host's network alone: somebody else's computer, as it were."""
+        return subprocess.Popen(
+            ["nsenter", "-t", str(self._leader), "-n", *command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=ROOT,
         )
 
     def power_off(self) -> None:
@@ -127,6 +126,10 @@ class BootedHost:
             self._process.kill()
             self._process.wait()
         self._process, self._leader = None, 0
+
+    def _is_up(self) -> bool:
+        told = self.run("systemctl", "is-system-running", check=False).out.strip()
+        return told in ("running", "degraded")
 
     def _find_leader(self) -> int:
         """systemd within: the child of the process that became systemd-nspawn."""
@@ -193,7 +196,7 @@ def tree_of(folder: Path, *, without: Sequence[str] = ()) -> dict[str, tuple[obj
             continue
         facts = path.lstat()
         if path.is_symlink():
-            content: object = os.readlink(path)
+            content: object = path.readlink()
         else:
             content = path.read_bytes() if path.is_file() else None
         found[name] = (facts.st_mode, facts.st_uid, facts.st_gid, content)
