@@ -22,7 +22,7 @@ import pytest
 from tests.real.processes import ROOT
 
 CACHE = ROOT / ".cache" / "roots"
-PACKAGES = "systemd,systemd-sysv,dbus,iproute2"
+PACKAGES = "systemd,systemd-sysv,dbus"
 BOOT_SECONDS = 60.0
 COMMAND_SECONDS = 300.0
 INSIDE = ("-m", "-u", "-i", "-n", "-p", "-r", "-w")
@@ -101,6 +101,13 @@ class BootedHost:
             stderr=subprocess.PIPE,
         )
 
+    def on_its_network(self, *command: str) -> str:
+        """A tool of this machine, on the host's network."""
+        done = subprocess.run(
+            ["nsenter", "-t", str(self._leader), "-n", *command], capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
     def start_outside(self, *command: str) -> subprocess.Popen[bytes]:
         """A program of this machine that meets the host's network alone: somebody else's computer, as it were."""
         return subprocess.Popen(
@@ -123,6 +130,9 @@ class BootedHost:
 
     def cut_power(self) -> None:
         if self._process is not None and self._process.poll() is None:
+            with suppress(ProcessLookupError):
+                if self._leader:
+                    os.kill(self._leader, signal.SIGKILL)  # with it goes everything within
             self._process.kill()
             self._process.wait()
         self._process, self._leader = None, 0

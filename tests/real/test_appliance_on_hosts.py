@@ -1,4 +1,4 @@
-"""The appliance on hosts that have nothing: installed, set up from a stick, upgraded, returned, and taken away again."""
+"""The appliance on hosts that have nothing: installed, set up from a stick, upgraded, returned, taken away."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,10 @@ class Story:
         arguments = ("-m", "tests.real.asks_on_and_on", f"http://{address}:8080/v1", self.key, MODEL)
         client = self.host.start_outside(sys.executable, *arguments)
         assert client.stdout is not None
-        self.calls.append(json.loads(client.stdout.readline()))
+        while True:  # until the first answer; the client gives up long before the test does
+            self.calls.append(json.loads(client.stdout.readline()))
+            if "id" in self.calls[-1]:
+                break
         try:
             yield
         finally:
@@ -122,14 +126,7 @@ class Story:
 
     def longest_gap(self, since: int) -> float:
         times = [each["at"] for each in self.calls[since:] if "id" in each]
-        return max(later - earlier for earlier, later in zip(times, times[1:], strict=False))
-
-    def one_call(self, address: str) -> str:
-        """`id` or `fault`: how one call to this address of the host ends."""
-        before = len(self.calls)
-        with self.asking(address):
-            pass
-        return "id" if "id" in self.calls[before] else "fault"
+        return max(later - earlier for earlier, later in pairwise(times))
 
 
 def install(story: Story) -> None:
@@ -152,7 +149,8 @@ def set_up(story: Story) -> None:
     trust = story.vendor.trust_file.read_bytes()
     (story.stick / "trust.json").write_bytes(trust)
     (story.stick / "setup.toml").write_text(
-        f'[site]\nid = "{SITE}"\nname = "Plant 7"\ntrust = "/media/usb/trust.json"\ntrust_digest = "{pin(trust).digest}"\n'
+        f'[site]\nid = "{SITE}"\nname = "Plant 7"\ntrust_digest = "{pin(trust).digest}"\n'
+        'trust = "/media/usb/trust.json"\n'
         '[request]\nout = "/media/usb/request.json"\n[listen]\nhost = "0.0.0.0"\nport = "8080"\n'
     )
     story.ao("setup", "--answers", "/media/usb/setup.toml")
@@ -173,17 +171,18 @@ def set_up(story: Story) -> None:
 def addresses_are_kept_to(story: Story) -> None:
     """And only by the policy: without it, the same packets arrive."""
     for address in (DENIED, ALLOWED):
-        story.host.run("ip", "addr", "add", f"{address}/32", "dev", "lo")
-    assert story.one_call(ALLOWED) == "id"
-    probe = ("import socket; socket.create_connection(('{}', 8080), 2)").format(DENIED)
+        story.host.on_its_network("ip", "addr", "add", f"{address}/32", "dev", "lo")
+    with story.asking(ALLOWED):
+        pass
+    probe = f"import socket; socket.create_connection(('{DENIED}', 8080), 2)"
     connect = ("/opt/ao/current/runtime/bin/python3", "-c", probe)
     assert "timed out" in story.host.run(*connect, check=False).err
     without = story.host.folder / "etc/systemd/system/ao.service.d/90-local.conf"
     without.write_text("[Service]\nIPAddressDeny=\n")
     story.host.run("systemctl", "daemon-reload")
     story.host.run("systemctl", "restart", "ao")
-    assert story.one_call("127.0.0.1") == "id"
-    story.host.run(*connect)
+    with story.asking(ALLOWED):
+        story.host.run(*connect)
     without.unlink()
     story.host.run("systemctl", "daemon-reload")
     story.host.run("systemctl", "restart", "ao")
@@ -206,7 +205,7 @@ def an_upgrade_that_fails(story: Story) -> None:
         going = story.host.start("/srv/releases/0.3.0/bin/ao", "install", "--upgrade", "--wait", "8", "--json")
         migrated = story.host.folder / "var/lib/ao/ao.db"
         wait_for(lambda: schema_of(migrated) == 9000)
-        wait_for(lambda: story.host.run("ss", "-Hltn", "sport = :8080").out.strip() != "")
+        wait_for(lambda: story.host.on_its_network("ss", "-Hltn", "sport = :8080").strip() != "")
         made = story.ao("keys", "create", "--name", "made-meanwhile", "--team", "apps")
         out, err = going.communicate(timeout=120)
     assert going.returncode == 118, (out, err)
@@ -215,7 +214,8 @@ def an_upgrade_that_fails(story: Story) -> None:
     assert schema_of(migrated) < 9000
     story.took["gap seen by a client, failed upgrade"] = round(story.longest_gap(before), 2)
     story.key = made["key"]
-    assert story.one_call("127.0.0.1") == "id", "the key that was made under the failed release works under the old one"
+    with story.asking():
+        pass  # the key that was made under the failed release works under the old one
 
 
 def rollback(story: Story, to: str) -> None:
