@@ -125,7 +125,7 @@ class Story:
         return [each["id"] for each in self.calls if "id" in each]
 
     def longest_gap(self, since: int) -> float:
-        times = [each["at"] for each in self.calls[since:] if "id" in each]
+        times = [float(each["at"]) for each in self.calls[since:] if "id" in each]
         return max(later - earlier for earlier, later in pairwise(times))
 
 
