@@ -21,7 +21,7 @@ from bundle.errors import InputMissing
 from bundle.facts import Facts, Schemas
 from bundle.gates import Looked, pass_gates
 from bundle.places import Places
-from bundle.prune import is_shipped
+from bundle.prune import is_shipped, is_taken
 from runtime.cache import own_archive, prebuilt, sha256_of
 from runtime.pins import Pins, inputs_key
 from runtime.unpack import unpack
@@ -87,8 +87,10 @@ def _foreign_parts(arch: str, where: Places, pins: Pins) -> Path:
         _lay_runtime(parts / RUNTIME, arch, where, pins)
         hashes = {}
         for wheel in wheels.download(where.lock(arch), arch, making / "wheels"):
-            wheels.unpack(wheel, parts / LIB)
-            hashes[licences.normal(wheel.name.partition("-")[0])] = sha256_of(wheel)
+            name = licences.normal(wheel.name.partition("-")[0])
+            if is_taken(name):
+                wheels.unpack(wheel, parts / LIB)
+                hashes[name] = sha256_of(wheel)
         (parts / WHEELS).write_text(json.dumps(hashes), "utf-8")
         compile_tree(parts, (parts / LIBRARY, parts / LIB), native_python(where, pins))
         try:
