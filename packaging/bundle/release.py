@@ -19,7 +19,10 @@ NAME = "release.unsigned.json"
 def describe(into: Path, known: Sequence[Facts], files: Sequence[Path]) -> Path:
     """Writes the description beside the files. Raises BundleRefused where they are not of one release."""
     first = known[0]
-    if any((each.version, each.schemas, each.upgrades_from) != (first.version, first.schemas, first.upgrades_from) for each in known):
+    if any(
+        (each.version, each.schemas, each.upgrades_from) != (first.version, first.schemas, first.upgrades_from)
+        for each in known
+    ):
         raise BundleRefused("The files are not of one release: version, schemas or what they upgrade from differ.")
     text = {
         "version": first.version,

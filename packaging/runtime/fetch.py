@@ -43,7 +43,9 @@ def _mirrors(suite: str, folder: Path) -> list[tuple[str, ...]]:
     """
     folder.mkdir(exist_ok=True)
     said = _run(["apt-get", "indextargets", "--format", "$(ORIGIN) $(REPO_URI)"], folder).splitlines()
-    found = sorted({mirror.strip() for origin, _, mirror in (line.partition(" ") for line in said) if origin == "Debian"})
+    found = sorted(
+        {mirror.strip() for origin, _, mirror in (line.partition(" ") for line in said) if origin == "Debian"}
+    )
     if not found:
         raise RuntimeUnavailable("This host's apt knows no mirror of Debian, which the sources come from.")
     return [_only(mirror, suite, folder / str(number)) for number, mirror in enumerate(found)]

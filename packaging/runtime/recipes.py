@@ -137,7 +137,9 @@ def _sqlite(shop: Workshop) -> tuple[Command, ...]:
         Command(("mkdir", "-p", "built")),
         Command(configure, "built"),
         Command(("make", "-s", "sqlite3.c", "BCC=gcc"), "built"),
-        Command(("sh", "-c", f"ao-cc $CFLAGS {' '.join(SQLITE)} -c sqlite3.c && ao-ar rcs libsqlite3.a sqlite3.o"), "built"),
+        Command(
+            ("sh", "-c", f"ao-cc $CFLAGS {' '.join(SQLITE)} -c sqlite3.c && ao-ar rcs libsqlite3.a sqlite3.o"), "built"
+        ),
         *_put(shop, "built", "libsqlite3.a", "sqlite3.h", "../src/sqlite3ext.h"),
     )
 
