@@ -141,9 +141,9 @@ def notices(found: list[Part], facts: Facts) -> str:
     lines = [
         f"# Third parties in AO Appliance {facts.version} for {facts.arch}",
         "",
-        "Each is used under the licence named here. The texts lie in the folder of that name beside this page; those of",
-        "what is compiled into a part, in `spdx/` by the licence's identifier, or in a folder of its own. Parts were not",
-        "changed; files that a running release does not need were left out, such as botocore's models of services.",
+        "Each is used under the licence named here. The texts lie in the folder of that name beside this page; those",
+        "of what is compiled into a part, in `spdx/` by the licence's identifier, or in a folder of its own. Parts were",
+        "not changed; files that a running release does not need were left out, such as botocore's models of services.",
         "",
         "| part | version | licence | compiled into it |",
         "|---|---|---|---|",

@@ -22,7 +22,7 @@ from runtime.pins import read_pins
 
 sys.path.append(str(ROOT))
 
-from licensing.version import BUILD_TIME, UPGRADES_FROM, __version__  # noqa: E402
+from licensing.version import BUILD_TIME, UPGRADES_FROM, __version__
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
 LEFT_OUT: Mapping[str, str] = {
-    "botocore/data/*": "The models of 400 services; the gateway takes the signer and the event stream, which read none.",
+    "botocore/data/*": "Models of 400 services; the gateway takes the signer and the event stream, which read none.",
     "*.dist-info/RECORD": "It lists what the wheel held; MANIFEST lists what the release holds.",
     "*.dist-info/INSTALLER": "Nothing was installed.",
     "*.pyi": "Types for a checker; nothing reads them when running.",

@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from bundle import bill, facts, licences, manifest, own_wheel, pages, wheels
 from bundle.compiled import compile_tree
@@ -131,7 +131,7 @@ def _lay_runtime(into: Path, arch: str, where: Places, pins: Pins) -> None:
         )
     library = into / "lib/python3.13"
     for file in [each for each in library.rglob("*") if each.is_file()]:
-        if not is_shipped(file.relative_to(library)):
+        if not is_shipped(PurePosixPath(file.relative_to(library))):
             file.unlink()
     # A relative line in a .pth file is taken from the folder that the file lies in, wherever the release lies.
     site = library / "site-packages"

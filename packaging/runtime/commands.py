@@ -16,6 +16,11 @@ from runtime.errors import RuntimeUnavailable
 from runtime.pins import read_pins
 
 
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit codes: 0 made, 1 it cannot be made, 2 wrong use."""
     parser = argparse.ArgumentParser(prog="python packaging/runtime", description=__doc__)
@@ -29,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     work = options.work or where.cache / "building"
     try:
         native = None if options.arch == os.uname().machine else native_python(where, pins)
-        made = build(options.arch, pins, work, native, options.jobs, lambda line: print(line, file=sys.stderr))
+        made = build(options.arch, pins, work, native, options.jobs, _say)
     except (RuntimeUnavailable, OSError) as exc:
         sys.stderr.write(f"{exc}\n")
         return 1

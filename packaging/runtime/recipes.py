@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 GLIBC = "2.28"
+BUILD = "x86_64-pc-linux-gnu"
+"""The machine that builds: the compiler's wheel is pinned for this one."""
 NOWHERE = "/nonexist"
 PREFIX = "/opt/ao/runtime"
 """What `configure` is told; the interpreter finds its library beside itself, wherever it lies."""
@@ -43,7 +45,7 @@ class Command:
 
 @dataclass(frozen=True)
 class Workshop:
-    """Where a build takes place. `native` is a Python of the same version that runs here, for another machine's build."""
+    """Where a build takes place. `native`: a Python of the same version that runs here, for another machine's build."""
 
     arch: str
     folder: Path
@@ -118,12 +120,12 @@ def _zlib(shop: Workshop) -> tuple[Command, ...]:
 
 def _libffi(shop: Workshop) -> tuple[Command, ...]:
     of = shop.dependencies
+    across = (f"--host={shop.host}", f"--build={BUILD}", "--disable-docs", "--disable-multi-os-directory")
     return (
         Command(("rm", "-f", "configure")),
         Command(("autoreconf", "-fi")),
         Command(
-            ("./configure", f"--host={shop.host}", "--build=x86_64-pc-linux-gnu", "--disable-shared", "--enable-static")
-            + (f"--prefix={of}", f"--libdir={of}/lib", "--disable-docs", "--disable-multi-os-directory")
+            ("./configure", *across, "--disable-shared", "--enable-static", f"--prefix={of}", f"--libdir={of}/lib")
         ),
         Command(("make", "-s", f"-j{shop.jobs}")),
         Command(("make", "-s", "install")),
@@ -132,7 +134,7 @@ def _libffi(shop: Workshop) -> tuple[Command, ...]:
 
 def _sqlite(shop: Workshop) -> tuple[Command, ...]:
     options = ("--disable-tcl", "--disable-readline", "--disable-load-extension", "--disable-shared")
-    configure = ("env", "BCC=gcc", "../configure", f"--host={shop.host}", "--build=x86_64-pc-linux-gnu", *options)
+    configure = ("env", "BCC=gcc", "../configure", f"--host={shop.host}", f"--build={BUILD}", *options)
     return (
         Command(("mkdir", "-p", "built")),
         Command(configure, "built"),
@@ -145,13 +147,11 @@ def _sqlite(shop: Workshop) -> tuple[Command, ...]:
 
 
 def _openssl(shop: Workshop) -> tuple[Command, ...]:
-    options = ("no-shared", "no-tests", "no-docs", "no-module", "no-legacy", "no-apps", "no-engine")
+    where = (f"--prefix={NOWHERE}", "--libdir=lib")
+    options = ("no-shared", "no-tests", "no-docs", "no-module", "no-legacy", "no-apps", "no-engine", *where)
     of = shop.dependencies
     return (
-        Command(
-            ("perl", "./Configure", f"linux-{shop.arch}", *options)
-            + (f"--prefix={NOWHERE}", "--libdir=lib", "--openssldir=/etc/ssl")
-        ),
+        Command(("perl", "./Configure", f"linux-{shop.arch}", *options, "--openssldir=/etc/ssl")),
         Command(("make", "-s", f"-j{shop.jobs}", "build_libs")),
         Command(("mkdir", "-p", f"{of}/lib", f"{of}/include")),
         Command(("cp", "libssl.a", "libcrypto.a", f"{of}/lib/")),
@@ -162,14 +162,12 @@ def _openssl(shop: Workshop) -> tuple[Command, ...]:
 def _cpython(shop: Workshop) -> tuple[Command, ...]:
     across: tuple[str, ...] = ()
     if shop.native is not None:
-        across = (f"--host={shop.host}", "--build=x86_64-pc-linux-gnu", f"--with-build-python={shop.native}")
+        across = (f"--host={shop.host}", f"--build={BUILD}", f"--with-build-python={shop.native}")
     options = ("--disable-test-modules", "--without-ensurepip", "--with-pkg-config=yes", "--enable-ipv6")
+    options = (*options, f"--with-openssl={shop.dependencies}")
     return (
         Command(("sh", "-c", "printf 'ac_cv_file__dev_ptmx=yes\\nac_cv_file__dev_ptc=no\\n' > config.site")),
-        Command(
-            ("env", "CONFIG_SITE=config.site", "./configure", *across, f"--with-openssl={shop.dependencies}")
-            + (*options, f"--prefix={PREFIX}")
-        ),
+        Command(("env", "CONFIG_SITE=config.site", "./configure", *across, *options, f"--prefix={PREFIX}")),
         Command(("make", "-s", f"-j{shop.jobs}")),
         Command(("make", "-s", f"DESTDIR={shop.folder / 'out'}", "install")),
     )
