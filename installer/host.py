@@ -19,6 +19,12 @@ from licensing.shown import shown
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 _SECONDS = 60.0
 _LIBRARY = re.compile(r"libsystemd-shared-(\d+)")
+_LIBRARY_PLACES = (
+    "usr/lib/systemd/libsystemd-shared-*",
+    "lib/systemd/libsystemd-shared-*",
+    "usr/lib64/systemd/libsystemd-shared-*",
+    "usr/lib/*/systemd/libsystemd-shared-*",
+)
 _SECRET_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 
@@ -83,10 +89,9 @@ def _systemd_version(layout: Layout) -> int:
     """By the name of its library, which is there also in a root that is not running. 0 where there is none."""
     found = [
         int(match[1])
-        for folder in ("usr/lib/systemd", "lib/systemd", "usr/lib64/systemd", "usr/lib")
-        if (place := on_disk(layout, PurePosixPath("/") / folder)).is_dir()
-        for name in _names(place)
-        if (match := _LIBRARY.match(name))
+        for pattern in _LIBRARY_PLACES
+        for file in Path(layout.root).glob(pattern)
+        if (match := _LIBRARY.match(file.name))
     ]
     return max(found, default=0)
 

@@ -90,17 +90,14 @@ def install(host: Host, answers: Answers, release: Release) -> Steps:
 def folders(host: Host, own: Owner) -> Steps:
     """Secrets are root's where systemd hands them on; otherwise the gateway's group reads them, and nobody else."""
     return (
-        *_parents(CONFIG, SETTINGS),
+        *_parents(SETTINGS, STATE, DROP_INS / "x", WANTS / "x", COMMAND),
         MakeFolder(
             SECRETS,
             0o700 if host.has_credentials else 0o750,
             ROOT if host.has_credentials else Owner("root", USER),
             True,
         ),
-        *_parents(STATE),
         replace(MakeFolder(STATE, 0o700, own), holds_data=True),
-        *_parents(DROP_INS / "x", WANTS / "x"),
-        *_parents(COMMAND),
     )
 
 
