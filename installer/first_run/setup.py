@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from installer.first_run.administrator import AdministratorStep
 from installer.first_run.conversation import Conversation
 from installer.first_run.listen import ListenStep
 from installer.first_run.request import RequestStep
@@ -18,7 +19,7 @@ from installer.first_run.site import SiteStep
 from installer.first_run.step import Here, Step
 from licensing.errors import Refusal
 
-STEPS: Final[tuple[Step, ...]] = (SiteStep(), ListenStep(), RequestStep())
+STEPS: Final[tuple[Step, ...]] = (SiteStep(), ListenStep(), AdministratorStep(), RequestStep())
 ANSWERS: Final = tuple(name for step in STEPS for name in step.asks)
 
 State = Literal["was done", "done", "planned", "nothing to do"]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import Final
-from urllib.parse import urlsplit
 
 Form = Callable[[object], object | None]
 """Gives the value as it may leave, or None."""
@@ -20,6 +19,9 @@ _DIGEST: Final = re.compile(r"(sha256:)?[0-9a-f]{64}")
 _VERSION: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+~_-]{0,63}")
 _ADDRESS: Final = re.compile(r"[0-9a-fA-F.:/]{2,50}")
 _PATH: Final = re.compile(r"/[A-Za-z0-9._/-]{0,200}")
+_URL: Final = re.compile(
+    r"(?P<scheme>https?)://([^/?#@\s]*@)?(?P<host>\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9.-]{1,253})(?P<port>:\d{1,5})?([/?#]\S*)?"
+)
 _KEY_PREFIXES: Final = re.compile(
     r"(?i)(sk|ao|pk|key|token|bearer|gsk|hf|xai|ghp|akia|aiza|eyj)[-_]?[A-Za-z0-9_+/=.-]{16,}"
 )
@@ -69,20 +71,11 @@ def path(value: object) -> object | None:
 
 
 def origin(value: object) -> object | None:
-    """Of a URL the scheme, host and port: a path or a query may hold a key."""
-    if not isinstance(value, str):
+    """Of a URL the scheme, host and port: a path or a query may hold a key, and what stands before an @ does."""
+    found = _URL.fullmatch(value) if isinstance(value, str) else None
+    if found is None or looks_secret(found["host"]):
         return None
-    try:
-        parts = urlsplit(value)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        return None
-    if parts.scheme not in ("http", "https") or not host or not re.fullmatch(r"[A-Za-z0-9.:-]{1,253}", host):
-        return None
-    if looks_secret(host):
-        return None
-    host = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{host}{f':{port}' if port else ''}"
+    return f"{found['scheme']}://{found['host']}{found['port'] or ''}"
 
 
 def where_a_key_comes_from(value: object) -> object | None:

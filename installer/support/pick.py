@@ -6,6 +6,7 @@ shape)` for members whose names are the config's own. What no shape names stays,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,6 +14,7 @@ from typing import Any, Final
 from installer.support.forms import Form
 
 MEMBERS_NAMED: Final = 60
+_OURS: Final = re.compile(r"[a-z][a-z_]{0,30}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,6 @@ def _members(value: Mapping[Any, Any], shape: Mapping[str, Any], place: str, lef
                 found[member] = kept
         else:
             # Whatever is not known by name may have been given its name by anybody.
-            known = isinstance(member, str) and member.isidentifier() and len(member) <= 40 and member.islower()
+            known = isinstance(member, str) and _OURS.fullmatch(member)
             left[below if known else f"{place}.(a member of another name)".lstrip(".")] = None
     return found

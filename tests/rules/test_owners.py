@@ -60,6 +60,8 @@ OWNED = (
             "installer/face.py",
             "installer/host_commands.py",
             "installer/preflight/command.py",
+            "installer/first_run/command.py",
+            "installer/support/command.py",
         ),
         "Commands parse and render; what they do can be done without a terminal.",
     ),

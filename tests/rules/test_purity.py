@@ -22,6 +22,14 @@ PURE: Mapping[str, str] = {
     "installer/units.py": "What an installation would do is shown before it is done; showing must not do.",
     "installer/answers.py": "What an installation would do is shown before it is done; showing must not do.",
     "installer/successor.py": "What an installation would do is shown before it is done; showing must not do.",
+    "installer/support/forms.py": "What may leave a host is decided from the words at hand, the same each time.",
+    "installer/support/pick.py": "What may leave a host is decided from the words at hand, the same each time.",
+    "installer/support/shapes.py": "What may leave a host is decided from the words at hand, the same each time.",
+    "installer/support/sentences.py": "What may leave a host is decided from the words at hand, the same each time.",
+    "installer/support/log_lines.py": "What may leave a host is decided from the words at hand, the same each time.",
+    "installer/support/metric_lines.py": "What may leave a host is decided from the words at hand, the same each time.",
+    "installer/support/search.py": "What may leave a host is decided from the words at hand, the same each time.",
+    "installer/support/bundle.py": "What may leave a host is decided from the words at hand, the same each time.",
     "appliance/gateway/routing": "Which deployment answers must be explainable afterwards from the facts at hand.",
 }
 OUTSIDE = ("licensing/vendor",)

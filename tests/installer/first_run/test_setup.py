@@ -26,6 +26,11 @@ from tests.rules.tree import ROOT
 
 AO = Path(sys.executable).with_name("ao")
 DIGEST = pin(trust_bytes()).digest
+PASSWORD = "tram gravel onion 47 lantern"
+KNOWS_ADMINISTRATORS = subprocess.run([AO, "admins", "--help"], capture_output=True, check=False).returncode == 0
+EVERY_STEP = {step.name: "done" for step in STEPS} | (
+    {} if KNOWS_ADMINISTRATORS else {"administrator": "nothing to do"}
+)
 
 
 class Host:
@@ -39,6 +44,9 @@ class Host:
         self.trust.write_bytes(trust_bytes())
         self.request = self.stick / "site-request.signed.json"
         self.port = free_port()
+        self.password, self.enrolment = folder / "password", folder / "enrolment"
+        self.password.write_text(PASSWORD + "\n")
+        self.password.chmod(0o600)
         self.environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": str(folder)}
         self.words = [sys.executable, "-m", "tests.installer.commands", "setup"]
         self.words += ["--state-dir", str(self.state), "--settings", str(self.settings), "--ao", str(AO)]
@@ -52,6 +60,9 @@ class Host:
             "site.trust_digest": DIGEST,
             "listen.host": "127.0.0.1",
             "listen.port": self.port,
+            "administrator.name": "anna",
+            "administrator.password_file": str(self.password),
+            "administrator.enrolment_file": str(self.enrolment),
             "request.out": str(self.request),
         }
         given |= {name.replace("__", "."): value for name, value in changes.items()}
@@ -99,12 +110,17 @@ def states(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
 def test_a_file_of_answers_makes_a_site_and_a_second_time_changes_nothing(host: Host) -> None:
     first = host.set_up("--json")
     assert first.returncode == 0, first
-    assert states(first) == {step.name: "done" for step in STEPS}
+    assert states(first) == EVERY_STEP
     assert host.site() == "harbour-hospital"
     assert tomllib.loads(host.settings.read_text()) == {"host": "127.0.0.1", "port": host.port}
     with closing(open_site(host.state)) as site:
         key = site.key.public_key.keyid
     assert open_site_request(host.request.read_bytes()).claims.key.key.keyid == key
+    if KNOWS_ADMINISTRATORS:
+        assert host.enrolment.stat().st_mode & 0o777 == 0o600
+        assert "otpauth://totp/" in host.enrolment.read_text()
+        assert "otpauth" not in first.stdout + first.stderr
+    assert PASSWORD not in first.stdout + first.stderr
     before = files_below(host.folder)
     again = host.set_up("--json")
     assert again.returncode == 0, again
@@ -159,7 +175,7 @@ def test_after_an_answer_that_could_not_be_it_goes_on_where_it_stopped(host: Hos
     assert not host.request.exists()
     done = host.set_up("--json")
     assert done.returncode == 0, done
-    assert states(done) == {"site": "was done"} | {step.name: "done" for step in STEPS[1:]}
+    assert states(done) == EVERY_STEP | {"site": "was done"}
     assert (host.state / "site.key").read_bytes() == key
 
 
@@ -219,6 +235,8 @@ def test_a_person_goes_through_it_and_may_mistype(host: Host) -> None:
         person.types("")
         person.sees("Port [8080]: ")
         person.types(str(host.port))
+        if KNOWS_ADMINISTRATORS:
+            become_administrator(person)
         person.sees("Write it to")
         person.types(str(host.stick))
         person.sees("is written and read back; the medium may be")
@@ -272,6 +290,22 @@ def name_site(person: Person, host: Host) -> None:
     person.sees("no such file")
     person.sees("Trust file")
     person.types(str(host.trust))
+
+
+def become_administrator(person: Person) -> None:
+    person.sees("Name: ")
+    person.types("anna")
+    for typed in ("short", PASSWORD):
+        person.sees("characters or more: ")
+        person.types(typed)
+        person.sees("once more: ")
+        person.types(typed)
+    person.sees("Have you kept it? (yes or no): ")
+    person.types("perhaps")
+    person.sees("neither yes nor no")
+    person.types("yes")
+    person.sees("anna may sign in.")
+    assert PASSWORD not in person.read
 
 
 def begin(person: Person, host: Host) -> None:
