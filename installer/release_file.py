@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from licensing.release import Release, open_release
 from pydantic import ValidationError
 
 from installer.errors import ReleaseUnusable, UpgradeRefused
@@ -24,6 +23,7 @@ from installer.host import Programs, on_disk
 from installer.layout import PREFIX, Layout
 from installer.release_command import ReleaseCommand
 from installer.successor import require_upgrade
+from licensing.release import Release, open_release
 from licensing.shown import shown
 from licensing.trust import Trust
 from media.errors import NotFound, Unreadable
