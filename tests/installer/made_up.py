@@ -9,38 +9,30 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 from pathlib import Path
 
-AO = """#!{python} -I
-import json, os, pathlib, shutil, sys
-words = [each for each in sys.argv[1:]]
-state = pathlib.Path(words[words.index("--state-dir") + 1]) / "ao.db" if "--state-dir" in words else None
-lines = state.read_text().split() if state and state.is_file() else None
-books = lambda: {{"schema": int(lines[0]), "entries": len(lines) - 1, "tokens": 0, "files": 0, "chain": ""}}
-def write():
-    fresh = state.with_name(".ao.db.fresh")
-    fresh.write_text("\\n".join(lines)); fresh.replace(state)
-if words[:2] == ["state", "schema"]:
-    said = {{"newest": {schema}, "returns_to": {returns_to}, "of_state": int(lines[0]) if lines else None}}
-elif words[:2] == ["state", "check"]:
-    if int(lines[0]) > {schema}:
-        print(json.dumps({{"error": {{"code": "state_damaged", "message": "newer."}}}})); sys.exit(43)
-    lines[0] = str({schema}); write()
-    if {fails}:
-        print(json.dumps({{"error": {{"code": "made_to_fail", "message": "It was made to."}}}})); sys.exit(1)
-    said = {{"books": books(), "licence": {{"serves": True, "sentence": "."}}}}
-elif words[:2] == ["state", "copy"]:
-    shutil.copy(state, words[2]); said = {{"books": books()}}
-elif words[:2] == ["state", "return"]:
-    lines[0] = str({schema}); write(); said = {{"books": books(), "kept": None}}
-elif words[0] == "units":
-    said = {{"units": {{"/etc/systemd/system/ao.service": "# {version}\\n"}}}}
-elif words[:2] == ["usage", "export"]:
-    said = {{"files": []}}
-else:
-    said = {{}}
-print(json.dumps(said))
+AO = """#!/bin/sh
+# A shell's, because the user `ao` cannot reach every Python.
+act="$1 $2" third=$3 dir=/nowhere
+while [ $# -gt 0 ]; do [ "$1" = --state-dir ] && dir=$2; shift; done
+state=$dir/ao.db
+[ -f "$state" ] && set -- $(cat "$state")
+write() { printf '%s' "$*" >"$dir/.fresh" && mv "$dir/.fresh" "$state"; }
+refuse() { printf '{"error": {"code": "%s", "message": "%s"}}' "$1" "$2"; exit 43; }
+books() { printf '"books": {"schema": %s, "entries": %s, "tokens": 0, "files": 0, "chain": ""}' "$1" $(($# - 1)); }
+case $act in
+  "state schema") printf '{"newest": @SCHEMA@, "returns_to": @RETURNS@, "of_state": %s}' "${1:-null}" ;;
+  "state check")
+    [ "$1" -le @SCHEMA@ ] || refuse state_damaged "It is newer."
+    shift; set -- @SCHEMA@ "$@"; write "$@"
+    [ @FAILS@ = no ] || refuse made_to_fail "It was made to."
+    printf '{%s, "licence": {"serves": true, "sentence": "."}}' "$(books "$@")" ;;
+  "state copy") cp "$state" "$third"; printf '{%s}' "$(books "$@")" ;;
+  "state return") shift; set -- @SCHEMA@ "$@"; write "$@"; printf '{%s, "kept": null}' "$(books "$@")" ;;
+  "units "*) printf '{"units": {"/etc/systemd/system/ao.service": "# @VERSION@ "}}' ;;
+  "usage export") printf '{"files": []}' ;;
+  *) printf '{}' ;;
+esac
 """
 
 
@@ -62,7 +54,10 @@ def release(
         "schemas": {"state": schema, "documents": 1},
         "what a later one adds": True,
     }
-    ao = AO.format(python=sys.executable, schema=schema, returns_to=returns_to, fails=fails, version=version)
+    told = {"SCHEMA": schema, "RETURNS": returns_to, "FAILS": "yes" if fails else "no", "VERSION": version}
+    ao = AO
+    for name, value in told.items():
+        ao = ao.replace(f"@{name}@", str(value))
     files = {"bin/ao": ao, "lib/a.py": "a = 1\n", "lib/sub/b.py": "b = 2\n", "facts.json": json.dumps(facts)}
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
