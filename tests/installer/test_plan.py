@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import tomllib
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -13,7 +14,7 @@ from installer import plan, units
 from installer.answers import Answers, read_answers
 from installer.errors import AnswerRefused
 from installer.host import Programs, look_at_host
-from installer.layout import CURRENT, ENABLED, SECRETS, STATE, Layout
+from installer.layout import CURRENT, ENABLED, SECRETS, SECRETS_DROP_IN, STATE, Layout
 from installer.plan import Host, Release
 from installer.steps import CopyRelease, MakeFolder, MakeUser, PointLink, ReloadUnits, StartUnit, WriteFile
 from tests.installer import made_up
@@ -79,9 +80,8 @@ def test_nothing_starts_but_a_site_that_may_serve_on_a_host_that_runs(host: Host
 def test_secrets_are_the_gateways_alone_by_whichever_way(host: Host, answers: Answers) -> None:
     steps = plan.install(host, answers, RELEASE)
     (folder,) = [each for each in steps if isinstance(each, MakeFolder) and each.path == SECRETS]
-    (drop_in,) = [
-        each.content.decode() for each in steps if isinstance(each, WriteFile) and "60-secrets" in each.path.name
-    ]
+    files = {each.path: each.content.decode() for each in steps if isinstance(each, WriteFile)}
+    drop_in = files[SECRETS_DROP_IN]
     if host.systemd >= 247:
         assert (folder.mode, folder.owner.group) == (0o700, "root")
         assert [line for line in drop_in.splitlines() if line.startswith("LoadCredential=")] == [
@@ -97,13 +97,8 @@ def test_secrets_are_the_gateways_alone_by_whichever_way(host: Host, answers: An
 def test_the_unit_gives_the_gateway_no_more_than_it_needs(answers: Answers, systemd: int) -> None:
     text = units.service(answers, systemd)
     lines = text.splitlines()
-    for needed in (
-        "NoNewPrivileges=yes",
-        "ProtectSystem=strict",
-        f"ReadWritePaths={STATE}",
-        "MemoryDenyWriteExecute=yes",
-    ):
-        assert needed in lines
+    assert {"NoNewPrivileges=yes", "ProtectSystem=strict", "MemoryDenyWriteExecute=yes"} <= set(lines)
+    assert [line for line in lines if line.startswith("ReadWritePaths=")] == [f"ReadWritePaths={STATE}"]
     capabilities = "CAP_NET_BIND_SERVICE" if answers.port < 1024 else ""
     assert f"CapabilityBoundingSet={capabilities}" in lines
     assert ("PrivateUsers=yes" in lines) == (answers.port >= 1024)
@@ -121,8 +116,6 @@ def test_packets_go_to_the_networks_that_were_answered_and_to_no_other(answers: 
 @given(ANSWERS)
 @settings(max_examples=30)
 def test_settings_are_what_was_answered(answers: Answers) -> None:
-    import tomllib
-
     told = tomllib.loads(units.settings(answers))
     assert (told["host"], told["port"], told["workers"]) == (answers.listen, answers.port, answers.workers)
 

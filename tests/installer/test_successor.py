@@ -36,14 +36,12 @@ def test_the_oldest_version_that_can_be_followed_is_asked_for() -> None:
 def test_a_release_that_could_not_read_the_state_is_refused_with_both_schemas() -> None:
     require_schema_forward(None, "2.0.0", 1)
     require_schema_forward(7, "2.0.0", 7)
-    with pytest.raises(UpgradeRefused, match="schema 8; release 2.0.0 knows no more than 7"):
+    with pytest.raises(UpgradeRefused, match=r"schema 8; release 2\.0\.0 knows no more than 7"):
         require_schema_forward(8, "2.0.0", 7)
 
 
 @given(st.integers(1, 20), st.integers(1, 20), st.integers(1, 20))
-def test_going_back_needs_a_state_that_can_be_told_to_the_older_release(
-    state: int, returns_to: int, older: int
-) -> None:
+def test_going_back_needs_a_state_that_the_older_release_can_be_told(state: int, returns_to: int, older: int) -> None:
     running = Schemas(max(state, returns_to), returns_to)
     if state > older and returns_to > older:
         with pytest.raises(UpgradeRefused, match=f"schema {state}.*return to is {returns_to}"):

@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 import sys
+import tarfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -19,7 +20,7 @@ import pytest
 
 from bundle.facts import read_facts
 from bundle.release import describe
-from bundle.run_file import pack
+from bundle.run_file import header, kibibytes, name_of
 from licensing.trust import pin
 from tests.installer.releases import changed
 from tests.packaging.made import made, runtime_is_kept
@@ -70,10 +71,23 @@ def releases(vendor: Vendor, tmp_path_factory: pytest.TempPathFactory) -> Path:
     fourth = changed(first.tree, folder / "0.4.0", version="0.4.0", added=NEXT_SCHEMA, facts=FACTS)
     changed(first.tree, folder / "0.5.0", version="0.5.0", added=NEXT_SCHEMA, facts=FACTS, edits=NO_WAY_BACK)
     delivery = folder / "delivery"
-    file = pack(fourth, read_facts(fourth), 0, delivery)
+    file = carried_in(fourth, delivery)
     unsigned = describe(delivery, [read_facts(fourth)], [file])
     vendor.command("release", "sign", str(unsigned), "--out", str(delivery / "release.json"))
     return folder
+
+
+def carried_in(tree: Path, into: Path) -> Path:
+    """The file that the bundle would make, packed with less patience."""
+    into.mkdir()
+    facts, payload = read_facts(tree), into / "payload"
+    with tarfile.open(payload, "w:gz", compresslevel=1) as archive:
+        for each in sorted(tree.iterdir()):
+            archive.add(each, each.name)
+    file = into / name_of(facts)
+    file.write_bytes(header(facts, payload, room=kibibytes(tree)) + payload.read_bytes())
+    payload.unlink()
+    return file
 
 
 @pytest.fixture
