@@ -6,10 +6,11 @@ import json
 import os
 import shutil
 import sqlite3
+import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -249,10 +250,10 @@ def an_upgrade_that_fails(story: Story) -> None:
     """0.3.0 migrates, serves, and never says that it is ready. What it took and what was made meanwhile stays."""
     before, was = len(story.calls), story.version()
     with story.asking():
-        going = story.host.start("/srv/releases/0.3.0/bin/ao", "install", "--upgrade", "--wait", "8", "--json")
+        going = story.host.start("/srv/releases/0.3.0/bin/ao", "install", "--upgrade", "--wait", "20", "--json")
         migrated = story.host.folder / "var/lib/ao/ao.db"
-        wait_for(lambda: schema_of(migrated) == 9000)
-        wait_for(lambda: story.host.on_its_network("ss", "-Hltn", "sport = :8080").strip() != "")
+        wait_for(going, lambda: schema_of(migrated) == 9000)
+        wait_for(going, lambda: story.host.on_its_network("ss", "-Hltn", "sport = :8080").strip() != "")
         fresh = story.ao("keys", "create", "--name", "made-meanwhile", "--team", "apps")
         out, err = going.communicate(timeout=120)
     assert going.returncode == 118, (out, err)
@@ -334,8 +335,9 @@ def schema_of(database: Path) -> int:
         return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def wait_for(condition: Any) -> None:
+def wait_for(going: subprocess.Popen[bytes], condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 60
     while not condition():
+        assert going.poll() is None, going.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.02)
