@@ -29,16 +29,16 @@ model call is in gateway/errors.py.)
         ├── TeamUnknown          73  no org or team of that name
         ├── TeamRefused          74  an org or team that cannot be made, or be deleted yet
         ├── NotPermitted         75  the administrator's roles do not allow this here
-        ├── AdministratorUnknown 110 no administrator of that name
-        ├── AdministratorRefused 111 an administrator, password or grant that cannot be
-        ├── RoleUnknown         112  no role of that name
-        ├── RoleRefused         113  a role that cannot be, or not there
-        ├── TokenUnknown        114  no service token of that name
-        ├── TokenRefused        115  a service token that cannot be made as asked
-        ├── SessionUnknown      116  no session of that id
-        ├── SignInRefused       117  name, password or code is not right
-        ├── SignInHeldBack      118  too many refused attempts: not yet
-        ├── NotSignedIn         119  no session or service token, or one that has ended
+        ├── AdministratorUnknown 130 no administrator of that name
+        ├── AdministratorRefused 131 an administrator, password or grant that cannot be
+        ├── RoleUnknown         132  no role of that name
+        ├── RoleRefused         133  a role that cannot be, or not there
+        ├── TokenUnknown        134  no service token of that name
+        ├── TokenRefused        135  a service token that cannot be made as asked
+        ├── SessionUnknown      136  no session of that id
+        ├── SignInRefused       137  name, password or code is not right
+        ├── SignInHeldBack      138  too many refused attempts: not yet
+        ├── NotSignedIn         139  no session or service token, or one that has ended
         ├── WebhookUnknown       76  no webhook of that name in the config in force
         ├── NothingToExport      80  no sealed usage matches
         ├── UsageUnknown         81  a usage file or receipt that this site's chain does not know
@@ -250,46 +250,46 @@ class NotPermitted(ApplianceError):
 
 class AdministratorUnknown(ApplianceError):
     code = "administrator_unknown"
-    exit_code = 110
+    exit_code = 130
     http_status = 404
     default_remedy = "List them: ao admins list."
 
 
 class AdministratorRefused(ApplianceError):
     code = "administrator_refused"
-    exit_code = 111
+    exit_code = 131
     default_remedy = "Correct it and try again; nothing was changed."
 
 
 class RoleUnknown(ApplianceError):
     code = "role_unknown"
-    exit_code = 112
+    exit_code = 132
     http_status = 404
     default_remedy = "List them: ao roles list."
 
 
 class RoleRefused(ApplianceError):
     code = "role_refused"
-    exit_code = 113
+    exit_code = 133
     default_remedy = "Correct the option and try again."
 
 
 class TokenUnknown(ApplianceError):
     code = "token_unknown"
-    exit_code = 114
+    exit_code = 134
     http_status = 404
     default_remedy = "List them: ao tokens list."
 
 
 class TokenRefused(ApplianceError):
     code = "token_refused"
-    exit_code = 115
+    exit_code = 135
     default_remedy = "Correct the option and try again."
 
 
 class SessionUnknown(ApplianceError):
     code = "session_unknown"
-    exit_code = 116
+    exit_code = 136
     http_status = 404
     default_remedy = "List them: ao sessions list."
 
@@ -298,7 +298,7 @@ class SignInRefused(ApplianceError):
     """The same whatever was wrong: it tells nobody which names there are."""
 
     code = "sign_in_refused"
-    exit_code = 117
+    exit_code = 137
     http_status = 401
     default_remedy = "Try again with the next code. Who has lost one of them is helped at the host (ao admins reset)."
 
@@ -307,7 +307,7 @@ class SignInHeldBack(ApplianceError):
     """`retry_after`: in how many seconds another attempt is looked at."""
 
     code = "sign_in_held_back"
-    exit_code = 118
+    exit_code = 138
     http_status = 429
     default_remedy = "Wait so long, or have it cleared at the host: ao admins reset NAME."
 
@@ -318,7 +318,7 @@ class SignInHeldBack(ApplianceError):
 
 class NotSignedIn(ApplianceError):
     code = "not_signed_in"
-    exit_code = 119
+    exit_code = 139
     http_status = 401
     default_remedy = "Sign in again, or use a service token that is in force."
 

@@ -27,6 +27,7 @@ from appliance.errors import StateDamaged, StateUnwritable
 from appliance.host_process import user_name
 from appliance.settings import Settings, load_settings
 from appliance.state.database import DatabaseFault, DatabaseUnwritable
+from appliance.state.owner import leave_to_owner
 from appliance.state.site import Site, open_site
 from licensing.errors import Refusal
 from licensing.shown import shown
@@ -87,7 +88,11 @@ def command(
             try:
                 settings = load_settings(settings_file, os.environ, {"state_dir": state_dir})
                 now = datetime.now(UTC).replace(microsecond=0)
-                result = function(Face(settings, now, as_json, at_console()), **options)  # type: ignore[call-arg]  # click's options
+                face = Face(settings, now, as_json, at_console())
+                try:
+                    result = function(face, **options)  # type: ignore[call-arg]  # click's options
+                finally:
+                    leave_to_owner(settings.state_dir)
             except Refusal as refusal:
                 show_refusal(refusal, as_json=as_json)
                 sys.exit(refusal.exit_code)

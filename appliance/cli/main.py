@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
+
 import click
 
 from appliance.cli import (
@@ -25,6 +27,7 @@ from appliance.cli import (
     service_tokens,
     sessions,
     site,
+    state,
     status,
     teams,
     trust,
@@ -46,7 +49,8 @@ def main() -> None:
     40-49 this host or its state, 50-59 media, 60-69 the config,
     70-79 API keys, orgs, teams and webhooks, 80-89 usage, 90-99 passphrases,
     100-109 the running gateway, its audit trail, media that are plugged in,
-    110-119 administrators, roles, tokens, sessions.
+    110-129 installing, checking, upgrading and removing the appliance on this host,
+    130-139 administrators, roles, tokens, sessions.
     Every refusal also has a stable code in [brackets].
     """
 
@@ -66,6 +70,7 @@ usage.add_to(main)
 ledger.add_to(main)
 receipt.add_to(main)
 backup.add_to(main)
+state.add_to(main)
 status.add_to(main)
 metrics.add_to(main)
 audit.add_to(main)
@@ -77,3 +82,9 @@ providers.add_to(main)
 quickstart.add_to(main)
 anomaly.add_to(main)
 webhooks.add_to(main)
+
+COMMANDS = "ao.commands"
+"""Other packages of the product add their commands under this entry-point group: the appliance never imports them."""
+
+for each in sorted(entry_points(group=COMMANDS), key=lambda entry: entry.name):
+    each.load()(main)

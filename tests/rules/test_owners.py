@@ -58,7 +58,16 @@ OWNED = (
     ),
     Owned(
         "click",
-        ("appliance/cli", "licensing/vendor"),
+        (
+            "appliance/cli",
+            "licensing/vendor",
+            "installer/cli.py",
+            "installer/face.py",
+            "installer/host_commands.py",
+            "installer/preflight/command.py",
+            "installer/first_run/command.py",
+            "installer/support/command.py",
+        ),
         "Commands parse and render; what they do can be done without a terminal.",
     ),
     Owned(

@@ -24,7 +24,7 @@ METRICS = ROOT / "appliance" / "observe" / "METRICS.md"
 LICENSING = ROOT / "licensing" / "README.md"
 BEGIN, END = "<!-- ladder -->\n", "<!-- /ladder -->\n"
 LINES_BEGIN, LINES_END = "<!-- lines -->\n", "<!-- /lines -->\n"
-AUDITABLE_LINES = 1700
+AUDITABLE_LINES = 1750
 """Statements that one person reads with care in one sitting. Whoever raises this takes an auditor's time."""
 
 

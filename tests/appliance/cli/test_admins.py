@@ -67,15 +67,15 @@ def test_an_administrator_from_being_made_to_being_gone(state: Path, secret: str
     assert listed["roles"] == [{"role": "team-lead", "org": "bank", "team": "cards"}]
     assert told("admins", "remove", "anna", state=state, code=1) == {"removed": False}
     assert told("admins", "remove", "anna", "--yes", state=state) == {"removed": True}
-    assert told("admins", "show", "anna", state=state, code=110)["error"]["code"] == "administrator_unknown"
+    assert told("admins", "show", "anna", state=state, code=130)["error"]["code"] == "administrator_unknown"
     assert told("audit", "verify", state=state)["entries"] == 11
 
 
 def test_a_password_is_typed_twice_and_never_an_argument(state: Path) -> None:
     said = ao("admins", "create", "anna", state=state, typed=f"{PASSWORD}\nsomething else\n")
-    assert (said.code, "differ" in said.err) == (111, True)
+    assert (said.code, "differ" in said.err) == (131, True)
     said = ao("admins", "create", "anna", state=state, typed="password1234\npassword1234\n")
-    assert (said.code, "guessed first" in said.err) == (111, True)
+    assert (said.code, "guessed first" in said.err) == (131, True)
     said = ao("admins", "create", "anna", state=state, typed=f"{PASSWORD}\n{PASSWORD}\n")
     assert said.code == 0
     assert PASSWORD not in said.out + said.err
@@ -85,22 +85,22 @@ def test_a_password_is_typed_twice_and_never_an_argument(state: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code"),
     [
-        (["admins", "create", "Anna"], 111),
-        (["admins", "create", "anna", "--role", "king"], 112),
-        (["admins", "create", "anna", "--role", "site-admin", "--org", "bank"], 113),
+        (["admins", "create", "Anna"], 131),
+        (["admins", "create", "anna", "--role", "king"], 132),
+        (["admins", "create", "anna", "--role", "site-admin", "--org", "bank"], 133),
         (["admins", "create", "anna", "--team", "cards"], 2),
-        (["admins", "grant", "nobody", "viewer"], 110),
-        (["roles", "define", "viewer", "--permission", "audit.read"], 113),
-        (["roles", "define", "x-role", "--permission", "audit.reed"], 113),
-        (["roles", "remove", "viewer"], 113),
-        (["roles", "remove", "no-such"], 112),
+        (["admins", "grant", "nobody", "viewer"], 130),
+        (["roles", "define", "viewer", "--permission", "audit.read"], 133),
+        (["roles", "define", "x-role", "--permission", "audit.reed"], 133),
+        (["roles", "remove", "viewer"], 133),
+        (["roles", "remove", "no-such"], 132),
         (["roles", "limit", "viewer", "--from", "10.0.0.1/8"], 71),
         (["roles", "limit", "viewer"], 2),
-        (["tokens", "create", "--name", "ci", "--permission", "administrators.write"], 115),
-        (["tokens", "create", "--name", "C I", "--permission", "audit.read"], 115),
-        (["tokens", "create", "--name", "ci", "--permission", "audit.read", "--expires", "2020-01-01"], 115),
-        (["tokens", "revoke", "ci"], 114),
-        (["sessions", "end", "ses_x"], 116),
+        (["tokens", "create", "--name", "ci", "--permission", "administrators.write"], 135),
+        (["tokens", "create", "--name", "C I", "--permission", "audit.read"], 135),
+        (["tokens", "create", "--name", "ci", "--permission", "audit.read", "--expires", "2020-01-01"], 135),
+        (["tokens", "revoke", "ci"], 134),
+        (["sessions", "end", "ses_x"], 136),
     ],
 )
 def test_what_cannot_be_is_refused_with_a_code_of_its_own(
