@@ -23,10 +23,12 @@ def unpack(archive: Path, into: Path, *, built_in: str | None) -> None:
     if not shutil.which("zstd"):
         raise ToolMissing("The runtime's archive is compressed with zstd, which is not here: install the package zstd.")
     try:
-        with subprocess.Popen(["zstd", "-dqc", str(archive)], stdout=subprocess.PIPE) as reader:
-            with tarfile.open(fileobj=reader.stdout, mode="r|") as members:
-                for member in members:
-                    _place(members, member, into, built_in)
+        with (
+            subprocess.Popen(["zstd", "-dqc", str(archive)], stdout=subprocess.PIPE) as reader,
+            tarfile.open(fileobj=reader.stdout, mode="r|") as members,
+        ):
+            for member in members:
+                _place(members, member, into, built_in)
     except tarfile.TarError as exc:
         raise RuntimeUnavailable(f"The archive {archive} is damaged: {exc}.") from exc
     if reader.returncode:
