@@ -10,7 +10,8 @@ import click
 
 from appliance.cli.face import Face, Result, command, table
 from appliance.errors import AuditBroken
-from appliance.observe.audit import Asked, Entry, entries
+from appliance.observe.audit import Asked, Entry
+from appliance.operations.audit import read_trail, verify_trail
 from licensing.shown import shown
 from media.writer import write_document
 
@@ -28,7 +29,7 @@ def add_to(main: click.Group) -> None:
     def list_(face: Face, *, last: int, act: str | None) -> Result:
         """Show the last entries of the audit trail."""
         with face.site() as site:
-            found = [each for each in entries(site.database) if act is None or f"{each.act}.".startswith(f"{act}.")]
+            found = read_trail(site, fits=Asked(act=act).fits)
         return _told(found[-last:])
 
     @command(group, "search", example="ao audit search --who anna --act key --since 2027-03-01 --text billing-bot")
@@ -51,7 +52,7 @@ def add_to(main: click.Group) -> None:
         """Find entries that have all that is asked for. Exit code 1 where there are none."""
         asked = Asked(who=who, act=act, since=_in_utc(since), until=_in_utc(until), text=text)
         with face.site() as site:
-            found = [each for each in entries(site.database) if asked.fits(each)]
+            found = read_trail(site, fits=asked.fits)
         result = _told(found[-last:])
         if not found:
             return Result({"entries": []}, ["No entry has all that."], 1)
@@ -61,7 +62,7 @@ def add_to(main: click.Group) -> None:
     def verify(face: Face) -> Result:
         """Check that no entry was edited, removed, reordered or cut off. Exit code 101 where one was."""
         with face.site() as site:
-            verdict = site.verify_audit()
+            verdict = verify_trail(site)
         if verdict.first_bad is not None:
             raise AuditBroken(verdict.sentence, where=f"audit entry {verdict.first_bad}")
         return Result({"entries": verdict.entries, "head": verdict.head}, [verdict.sentence, f"Head: {verdict.head}"])
@@ -72,7 +73,7 @@ def add_to(main: click.Group) -> None:
     def export(face: Face, *, out: Path, after: int) -> Result:
         """Write the trail as NDJSON, an entry a line, for the security officer's own archive."""
         with face.site() as site:
-            lines = [json.dumps(each.as_dict(), ensure_ascii=True) for each in entries(site.database, after)]
+            lines = [json.dumps(each.as_dict(), ensure_ascii=True) for each in read_trail(site, after=after)]
         written = write_document(out, "".join(f"{line}\n" for line in lines).encode("ascii"), replace=True, mode=0o600)
         return Result(
             {"file": str(out), "entries": len(lines), "digest": written.sha256},

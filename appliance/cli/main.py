@@ -39,7 +39,8 @@ def main() -> None:
     10-19 a document was refused, 20-28 the licence does not allow it,
     40-49 this host or its state, 50-59 media, 60-69 the config,
     70-79 API keys, orgs and teams, 80-89 usage, 90-99 passphrases,
-    100-109 the running gateway, its audit trail, media that are plugged in.
+    100-109 the running gateway, its audit trail, media that are plugged in,
+    110-119 administrators, roles, tokens, sessions.
     Every refusal also has a stable code in [brackets].
     """
 

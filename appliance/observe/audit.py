@@ -13,7 +13,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, is_dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -84,6 +84,13 @@ class Verdict:
     head: str
     first_bad: int | None
     sentence: str
+
+
+def digest_of(record: object) -> str:
+    """The digest of a record as it was or is, for an entry's `before` and `after`. No secret belongs in one."""
+    facts = asdict(record) if is_dataclass(record) and not isinstance(record, type) else record
+    text = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=str)
+    return "sha256:" + hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
 def append(db: Connection, seal_key: bytes, act: Act, now: datetime) -> None:
