@@ -78,7 +78,12 @@ def build(settings: Settings, authenticator: Authenticator, secrets: SecretLooku
         openapi_config=None,
         logging_config=None,
         middleware=[_names_decoded],
-        exception_handlers={Refusal: _refuse, HTTPException: _refuse_http, DatabaseFault: _refuse_fault, Exception: _fault},
+        exception_handlers={
+            Refusal: _refuse,
+            HTTPException: _refuse_http,
+            DatabaseFault: _refuse_fault,
+            Exception: _fault,
+        },
     )
     open_to_all = frozenset((each.method, PREFIX + each.path) for each in declared_in(HANDLERS) if each.open_to_all)
     return Door(inner, settings, authenticator, secrets, open_to_all)

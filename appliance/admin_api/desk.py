@@ -32,17 +32,29 @@ class Call:
     confirm: str | None
 
 
-@dataclass(frozen=True, slots=True)
 class Desk:
-    """Made for one call and closed after it. `now` is in whole seconds, as at the command line."""
+    """Made for one call and closed after it. `now` is in whole seconds, as at the command line.
 
-    site: Site
-    caller: Caller
-    peer: Peer
-    call: Call
-    settings: Settings
-    host_secrets: SecretLookup
-    clock: Callable[[], float] = time.time
+    No dataclass: the framework would look into its members and try to read each of them from the call.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        caller: Caller,
+        peer: Peer,
+        call: Call,
+        settings: Settings,
+        host_secrets: SecretLookup,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.site = site
+        self.caller = caller
+        self.peer = peer
+        self.call = call
+        self.settings = settings
+        self.host_secrets = host_secrets
+        self.clock = clock
 
     @property
     def now(self) -> datetime:

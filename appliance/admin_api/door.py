@@ -20,6 +20,7 @@ from typing import Any
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from appliance.access.authorise import Principal
+from appliance.access.token_signing import signing_key
 from appliance.admin_api import confirmation, signature
 from appliance.admin_api.answer import HEADERS, refusal_body, refusal_headers
 from appliance.admin_api.caller import NOBODY, Authenticator, Caller, Peer, bearer_in, peer_of, require_source
@@ -72,11 +73,9 @@ class Door:
         self._refused = RefusedCalls()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            return await self._inner(scope, receive, send)
-        if scope["type"] != "http":
-            return None
         asked: Any = scope
+        if asked["type"] != "http":
+            return await self._inner(scope, receive, send) if asked["type"] == "lifespan" else None
         peer = peer_of(asked.get("client"))
         who = replace(NOBODY, source=peer.source)
         sender = _Sender(send)
@@ -94,7 +93,7 @@ class Door:
             desk = Desk(replace(site, by=who), caller, peer, call, self._settings, self._secrets, self._clock)
             # Routes are found by the path as it was sent, so that a name that holds a slash is still one name.
             inner: Any = {**asked, "path": asked["raw_path"].decode("latin-1"), DESK: desk}
-            await self._inner(inner, _replayed(body), sender)
+            await self._inner(inner, _replayed(body, receive), sender)
             refusal = inner.get(REFUSED)
         except Refusal as met:
             refusal = met
@@ -116,7 +115,7 @@ class Door:
         return caller
 
     def _check_signature(self, site: Site, caller: Caller, call: Call, headers: dict[str, str]) -> None:
-        key = signing_key_of(site, caller.credential)
+        key = signing_key(site.key, caller.credential).encode()
         now = self._clock()
         found = signature.check(key, call.method, call.target, call.body_digest, headers, now)
         if not use(site, _NONCE, caller.credential, found.nonce, found.at, now):
@@ -134,11 +133,6 @@ class Door:
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(int(self._clock()), UTC)
-
-
-def signing_key_of(site: Site, credential: str) -> bytes:
-    """What the calls of this token are signed with: made of the site's secret, stored nowhere."""
-    return signature.signing_key(site.key.derive(b"admin api signing\n" + credential.encode())).encode()
 
 
 def of_database(fault: DatabaseFault, where: str) -> Refusal:
@@ -214,13 +208,14 @@ async def _body(receive: Receive, headers: dict[str, str]) -> bytes:
         raise CallTooSlow(f"The body did not arrive within {BODY_SECONDS:.0f} seconds.") from None
 
 
-def _replayed(body: bytes) -> Receive:
+def _replayed(body: bytes, further: Receive) -> Receive:
+    """The body that has been read, and after it what comes: that the caller has gone."""
     told = False
 
     async def receive() -> Any:
         nonlocal told
         if told:
-            return {"type": "http.disconnect"}
+            return await further()
         told = True
         return {"type": "http.request", "body": body, "more_body": False}
 

@@ -29,9 +29,9 @@ Method = Literal["GET", "POST", "PATCH", "DELETE"]
 class Declared:
     """A route as it was declared.
 
-    `permission` None: whoever has a token may, or (`open_to_all`) even who has none. `commands` are the commands of `ao`
-    that do the same. `document` is the kind of document that its body is, or None for JSON. `media_type` is what it
-    answers with.
+    `permission` None: whoever has a token may, or (`open_to_all`) even who has none. `commands` are those of `ao` that
+    do the same. `document` is the kind of document that its body is, or None for JSON. `media_type` is what it answers
+    with.
     """
 
     method: Method

@@ -1,8 +1,7 @@
 """Whether a signed call is what its caller signed, when they signed it (pure; that it comes once, used_once.py knows).
 
-The signing key of a service token is derived from the site's secret and the token's id. It is shown with the token and
-travels with no call: whoever reads a token in a log or on the wire cannot sign with it. Signed are method, path with
-query as sent, time, nonce and the body's digest, each on a line of its own, so that no two calls have the same text.
+Signed are method, path with query as sent, time, nonce and the body's digest, each on a line of its own, so that no two
+calls have the same text.
 """
 
 from __future__ import annotations
@@ -35,11 +34,6 @@ class Signed:
     nonce: str
 
 
-def signing_key(site_secret: bytes) -> str:
-    """As it is shown with the token: 64 hexadecimal digits."""
-    return site_secret.hex()
-
-
 def text_to_sign(method: str, target: str, at: str, nonce: str, digest: str) -> bytes:
     return "\n".join((_SCHEME, method, target, at, nonce, digest)).encode("latin-1")
 
@@ -63,7 +57,6 @@ def check(key: bytes, method: str, target: str, body_digest: str, headers: Mappi
     if not (hmac.compare_digest(digest, body_digest) and right):
         raise SignatureWrong("The signature is not of this call.")
     if abs(int(at) - now) > WINDOW_SECONDS:
-        raise CallOutOfTime(
-            f"The call was signed {abs(round(int(at) - now))} s away from this host's time; {WINDOW_SECONDS} are allowed."
-        )
+        away = abs(round(int(at) - now))
+        raise CallOutOfTime(f"The call was signed {away} s away from this host's time; {WINDOW_SECONDS} are allowed.")
     return Signed(int(at), nonce)

@@ -241,8 +241,10 @@ class Site:
         after: str | None = None,
         detail: Mapping[str, str | int] | None = None,
     ) -> None:
-        """Adds an entry to the audit trail; inside the transaction of the act itself."""
-        entry = audit.Act(self.actor, act, subject, before, after, detail or {})
+        """Adds an entry to the audit trail, with where it came from if not from the host itself; inside the transaction
+        of the act."""
+        told = dict(detail or {}) if self.by.at_host else {"from": self.by.source, **(detail or {})}
+        entry = audit.Act(self.actor, act, subject, before, after, told)
         audit.append(self.database, self.key.hash_key, entry, now)
 
     def verify_audit(self) -> audit.Verdict:

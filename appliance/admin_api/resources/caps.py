@@ -76,7 +76,9 @@ def caps_in(body: CountedCaps) -> dict[str, Any]:
         "channels": tuple,
         "expires_at": lambda text: moment_in(text, "expires_at"),
     }
-    return {name: value if value is None else readers.get(name, lambda same: same)(value) for name, value in new.items()}
+    return {
+        name: value if value is None else readers.get(name, lambda same: same)(value) for name, value in new.items()
+    }
 
 
 def caps_changed(desk: Desk, place: Place, new: dict[str, Any]) -> CapsChanged:

@@ -9,13 +9,13 @@ from typing import Annotated, Any
 from litestar.params import Parameter
 from pydantic import Field
 
+from appliance.access.authorise import Permission
 from appliance.access.key_import import Home, Source
 from appliance.access.keys import ApiKey, NewKey, models_in, networks_in
-from appliance.access.authorise import Permission
 from appliance.admin_api.answer import Limit, Offset, page
 from appliance.admin_api.desk import Desk
 from appliance.admin_api.errors import CallMalformed
-from appliance.admin_api.resources.caps import CapsChanged, CountedCaps, Uses, caps_in, caps_changed, uses_told
+from appliance.admin_api.resources.caps import CapsChanged, CountedCaps, Uses, caps_changed, caps_in, uses_told
 from appliance.admin_api.resources.models import Body, Channel, Label, Moment, Name, Told, given, moment_in
 from appliance.admin_api.routes import route
 from appliance.operations.key_import import find_keys_in, import_keys

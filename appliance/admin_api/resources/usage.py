@@ -70,7 +70,7 @@ class SealAsked(Body):
 
 
 class SealDone(Told):
-    """`held_back`: days that are over by a clock that is not believed yet; only the command line can say it is right."""
+    """`held_back`: days that are over by a clock that is not believed yet; it is vouched for at the host."""
 
     files: list[FileTold]
     held_back: int
