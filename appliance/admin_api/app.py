@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
+from urllib.parse import unquote
 
 from litestar import Litestar, Router
 from litestar.di import Provide
@@ -71,8 +73,13 @@ def description() -> dict[str, Any]:
     return _described[0]
 
 
-def build(settings: Settings, authenticator: Authenticator, secrets: SecretLookup) -> ASGIApp:
-    """What is served."""
+def build(
+    settings: Settings,
+    authenticator: Authenticator,
+    secrets: SecretLookup,
+    clock: Callable[[], float] = time.time,
+) -> ASGIApp:
+    """What is served. `clock` gives seconds since 1970."""
     inner = Litestar(
         [_router()],
         openapi_config=None,
@@ -86,7 +93,7 @@ def build(settings: Settings, authenticator: Authenticator, secrets: SecretLooku
         },
     )
     open_to_all = frozenset((each.method, PREFIX + each.path) for each in declared_in(HANDLERS) if each.open_to_all)
-    return Door(inner, settings, authenticator, secrets, open_to_all)
+    return Door(inner, settings, authenticator, secrets, open_to_all, clock)
 
 
 def _router() -> Router:
@@ -99,8 +106,6 @@ def _desk(scope: Scope) -> Desk:
 
 def _names_decoded(app: ASGIApp) -> ASGIApp:
     """Routes are found by the path as it was sent; what it names is decoded after that."""
-    from urllib.parse import unquote
-
     async def decoded(scope: Scope, receive: Receive, send: Send) -> None:
         asked: Any = scope
         named = asked.get("path_params") or {}

@@ -89,8 +89,12 @@ class Verdict:
 def digest_of(record: object) -> str:
     """The digest of a record as it was or is, for an entry's `before` and `after`. No secret belongs in one."""
     facts = asdict(record) if is_dataclass(record) and not isinstance(record, type) else record
-    text = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=str)
+    text = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=_plain)
     return "sha256:" + hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def _plain(value: object) -> object:
+    return sorted(map(str, value)) if isinstance(value, frozenset) else str(value)
 
 
 def append(db: Connection, seal_key: bytes, act: Act, now: datetime) -> None:

@@ -241,10 +241,10 @@ class Site:
         after: str | None = None,
         detail: Mapping[str, str | int] | None = None,
     ) -> None:
-        """Adds an entry to the audit trail, with where it came from if not from the host itself; inside the transaction
-        of the act."""
-        told = dict(detail or {}) if self.by.at_host else {"from": self.by.source, **(detail or {})}
-        entry = audit.Act(self.actor, act, subject, before, after, told)
+        """Adds an entry to the audit trail; inside the transaction of the act itself. It tells from where, unless that
+        is the host."""
+        origin = {} if self.by.at_host else {"from": self.by.source}
+        entry = audit.Act(self.actor, act, subject, before, after, {**(detail or {}), **origin})
         audit.append(self.database, self.key.hash_key, entry, now)
 
     def verify_audit(self) -> audit.Verdict:

@@ -18,6 +18,7 @@ from appliance.admin_api.caller import Caller, Peer
 from appliance.admin_api.errors import NotAuthenticated
 from appliance.settings import Settings
 from appliance.state.site import Site
+from tests.appliance.papers import NOW
 from tests.appliance.sites import any_secret
 
 ALL = frozenset(Permission)
@@ -46,12 +47,13 @@ class Known:
 
 
 class Asked:
-    """Calls the app as a server would; `client` is the peer."""
+    """Calls the app as a server would; `client` is the peer, `now` what its clock says."""
 
     def __init__(self, state: Path, client: tuple[str, int] = ("127.0.0.1", 40000)) -> None:
         self.known = Known()
         self.state = state
-        self.app: Any = build(Settings(state_dir=state), self.known, any_secret)
+        self.now = NOW.timestamp()
+        self.app: Any = build(Settings(state_dir=state), self.known, any_secret, lambda: self.now)
         self._client = client
 
     def __call__(

@@ -1,0 +1,148 @@
+"""Every route, made from the table of routes: who gets past it, and who does not."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from appliance.access.authorise import Permission, Scope
+from appliance.access.roles import complete
+from appliance.admin_api.routes import Declared
+from appliance.state.site import open_site
+from tests.appliance.admin_api.examples import OTHER, OWN, ROUTES, Example, examples, named, site_with_everything
+from tests.appliance.admin_api.inprocess import ALL, Asked
+from tests.appliance.sites import CONSOLE
+
+OF_THE_RELEASE = {
+    "GET /route/presets": "what every release says to everybody: no state is looked at",
+    "GET /providers": "the catalogue that ships: no state is looked at",
+    "GET /providers/{provider:str}": "the catalogue that ships: no state is looked at",
+}
+"""Routes without an operation that asks: there is nothing of this site to guard."""
+
+LISTS = {"GET /keys", "GET /orgs", "GET /teams"}
+"""They show what the caller may look at, and nothing else."""
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return site_with_everything(tmp_path_factory.mktemp("template"))
+
+
+@pytest.fixture
+def asked(template: Path, tmp_path: Path) -> Asked:
+    shutil.copytree(template, tmp_path / "state")
+    return Asked(tmp_path / "state")
+
+
+@pytest.fixture(params=ROUTES, ids=named)
+def route(request: pytest.FixtureRequest) -> Iterator[Declared]:
+    yield request.param
+
+
+def example(asked: Asked, route: Declared) -> Example:
+    return examples(asked.state)[named(route)]
+
+
+def test_every_route_has_an_example_and_every_example_a_route(template: Path) -> None:
+    assert sorted(examples(template)) == sorted(named(each) for each in ROUTES)
+
+
+def test_without_a_token_no_route_is_reached(asked: Asked, route: Declared) -> None:
+    if route.open_to_all:
+        pytest.skip("this is where one signs in")
+    tried = example(asked, route)
+    before = (asked.state / "ao.db").read_bytes()
+    for headers in ({}, {"cookie": "session=aos_abc; token=aot_abc"}, {"authorization": "Basic YTpi"}):
+        told = asked(route.method, tried.target, headers={**tried.more.get("headers", {}), **headers}, **_rest(tried))
+        assert (told.status_code, told.json()["error"]["code"]) == (401, "not_authenticated"), headers
+        assert told.headers["www-authenticate"] == "Bearer"
+    told = asked(route.method, tried.target, "token-that-nobody-gave-out", **tried.more)
+    assert told.status_code == 401
+    assert (asked.state / "ao.db").read_bytes() == before, "a refused call changed more than the trail's log"
+
+
+def test_a_route_opens_to_those_who_have_what_it_declares_and_to_nobody_else(asked: Asked, route: Declared) -> None:
+    tried = example(asked, route)
+    passed = set()
+    for permission in Permission:
+        told = asked(route.method, tried.target, asked.known.token(permission), **tried.more)
+        assert told.status_code < 500, told.text
+        if told.status_code == 403:
+            assert told.json()["error"]["code"] == "not_permitted"
+        else:
+            assert told.status_code != 401
+            passed.add(permission)
+    everyone = {each for each in Permission if route.permission is None or route.permission in complete([each])}
+    assert passed == everyone
+
+
+def test_with_everything_each_example_is_answered_as_it_should_be(asked: Asked, route: Declared) -> None:
+    """Or the tests around this one would show nothing."""
+    tried = example(asked, route)
+    told = asked(route.method, tried.target, asked.known.token(*ALL), **tried.more)
+    assert told.status_code == 428 if route.asks_twice else told.status_code in (200, 201), told.text
+    assert told.headers["cache-control"] == "no-store"
+    assert told.headers["x-content-type-options"] == "nosniff"
+    assert not [name for name in told.headers if name.startswith("access-control")]
+
+
+def test_the_operation_itself_refuses_where_the_right_is_somebody_elses(asked: Asked, route: Declared) -> None:
+    """The caller has all permissions, in another org: the route lets them in, and the operation does not."""
+    if route.permission is None or named(route) in OF_THE_RELEASE:
+        pytest.skip("nothing of this site is looked at")
+    tried = example(asked, route)
+    told = asked(route.method, tried.target, asked.known.token(*ALL, within=Scope("elsewhere")), **tried.more)
+    if named(route) in LISTS and told.status_code == 200:
+        assert told.json()["items"] == []
+        return
+    assert told.status_code in (403, 404), told.text
+    if told.status_code == 404:
+        assert told.json()["error"]["code"] in ("key_unknown", "team_unknown")
+
+
+OF_A_TEAM = [
+    each
+    for each in ROUTES
+    if each.path.startswith(("/keys", "/orgs", "/teams"))
+    and named(each)
+    not in (
+        "GET /orgs",
+        "POST /orgs",
+        "GET /orgs/{org:str}",
+        "DELETE /orgs/{org:str}",
+        "PATCH /orgs/{org:str}/caps",
+        "POST /orgs/{org:str}/teams",
+        "DELETE /orgs/{org:str}/teams/{team:str}",
+        "PATCH /orgs/{org:str}/teams/{team:str}/caps",
+        "POST /keys/import",
+    )
+]
+"""What somebody of one team can do: the rest is a matter of its org or of the site."""
+
+
+@pytest.mark.parametrize("route", OF_A_TEAM, ids=named)
+def test_a_team_lead_reaches_their_own_team_and_no_other(template: Path, tmp_path: Path, route: Declared) -> None:
+    shutil.copytree(template, tmp_path / "state")
+    asked = Asked(tmp_path / "state")
+    tried = examples(asked.state)[named(route)]
+    with closing(open_site(asked.state, by=CONSOLE)) as site:
+        before = [tuple(row) for row in site.database.execute("SELECT * FROM api_keys ORDER BY id")]
+    other = asked(route.method, tried.target, asked.known.token(*ALL, within=Scope(*OTHER)), **tried.more)
+    with closing(open_site(asked.state, by=CONSOLE)) as site:
+        assert [tuple(row) for row in site.database.execute("SELECT * FROM api_keys ORDER BY id")] == before
+    own = asked(route.method, tried.target, asked.known.token(*ALL, within=Scope(*OWN)), **tried.more)
+    assert own.status_code == 428 if route.asks_twice else own.status_code in (200, 201), own.text
+    if named(route) in LISTS and other.status_code == 200:
+        assert OWN[1] not in other.text
+        assert OWN[1] in own.text
+    else:
+        assert other.status_code in (403, 404), other.text
+
+
+def _rest(tried: Example) -> dict[str, object]:
+    return {name: value for name, value in tried.more.items() if name != "headers"}
