@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, TypeVar
 
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from appliance.admin_api.errors import ConfirmationNeeded, NoSuchMethod
 from licensing.errors import Refusal
@@ -25,8 +25,8 @@ HEADERS = (
 
 PAGE_LIMIT = 500
 
-Limit = Annotated[int, Parameter(ge=1, le=PAGE_LIMIT, description="How many at most.")]
-Offset = Annotated[int, Parameter(ge=0, le=2**31, description="How many to leave out from the beginning.")]
+Limit = Annotated[int, QueryParameter(ge=1, le=PAGE_LIMIT, description="How many at most.")]
+Offset = Annotated[int, QueryParameter(ge=0, le=2**31, description="How many to leave out from the beginning.")]
 
 
 def page(rows: Sequence[T], limit: int, offset: int) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from appliance.admin_api.desk import Desk
 from appliance.admin_api.door import REFUSED, Door, of_database
 from appliance.admin_api.errors import AdminFault, CallMalformed, CallTooLarge, NoSuchMethod, NoSuchRoute
 from appliance.admin_api.resources import audit, config, documents, keys, licence, routing, status, teams, usage
-from appliance.admin_api.routes import PREFIX, declared_in, desk_of, route
+from appliance.admin_api.routes import PREFIX, OnDesk, declared_in, desk_of, route
 from appliance.config.secrets import SecretLookup
 from appliance.settings import Settings
 from appliance.state.database import DatabaseFault
@@ -48,7 +48,7 @@ RESOURCES: tuple[Sequence[HTTPRouteHandler], ...] = (
 
 
 @route("GET", "/openapi.json", None)
-def openapi_description(desk: Desk) -> dict[str, Any]:
+def openapi_description(desk: OnDesk) -> dict[str, Any]:
     """This description."""
     return description()
 
@@ -106,6 +106,7 @@ def _desk(scope: Scope) -> Desk:
 
 def _names_decoded(app: ASGIApp) -> ASGIApp:
     """Routes are found by the path as it was sent; what it names is decoded after that."""
+
     async def decoded(scope: Scope, receive: Receive, send: Send) -> None:
         asked: Any = scope
         named = asked.get("path_params") or {}

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from litestar.connection import ASGIConnection
+from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 
 from appliance.access.authorise import Permission
@@ -21,6 +22,9 @@ from appliance.errors import NotPermitted
 PREFIX = "/admin/v1"
 DESK = "ao.desk"
 """Where the door leaves the desk in a call's scope."""
+
+OnDesk = NamedDependency[Desk]
+"""What every handler is given first, as `desk`."""
 
 Method = Literal["GET", "POST", "PATCH", "DELETE"]
 

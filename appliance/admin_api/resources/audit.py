@@ -6,20 +6,19 @@ import json
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from litestar.response import Stream
 
 from appliance.access.authorise import Permission
 from appliance.admin_api.answer import Limit, Offset, page
-from appliance.admin_api.desk import Desk
 from appliance.admin_api.resources.models import Named, Told, moment_in
-from appliance.admin_api.routes import route
+from appliance.admin_api.routes import OnDesk, route
 from appliance.errors import AuditBroken
 from appliance.observe.audit import Asked, Entry
 from appliance.operations.audit import read_trail, verify_trail
 
 NDJSON = "application/x-ndjson"
-After = Annotated[int, Parameter(ge=0, le=2**53, description="Only entries after this one.")]
+After = Annotated[int, QueryParameter(ge=0, le=2**53, description="Only entries after this one.")]
 
 
 class EntryTold(Told):
@@ -49,7 +48,7 @@ class TrailTold(Told):
 
 @route("GET", "/audit", Permission.AUDIT_READ, "audit list", "audit search")
 def search_audit(
-    desk: Desk,
+    desk: OnDesk,
     who: Named = None,
     act: Named = None,
     since: Named = None,
@@ -72,7 +71,7 @@ def search_audit(
 
 
 @route("GET", "/audit/verify", Permission.AUDIT_READ, "audit verify")
-def verify_audit(desk: Desk) -> TrailTold:
+def verify_audit(desk: OnDesk) -> TrailTold:
     """Check that no entry was edited, removed, reordered or cut off."""
     verdict = verify_trail(desk.site)
     if verdict.first_bad is not None:
@@ -81,7 +80,7 @@ def verify_audit(desk: Desk) -> TrailTold:
 
 
 @route("GET", "/audit/export", Permission.AUDIT_READ, "audit export", media_type=NDJSON)
-def export_audit(desk: Desk, after: After = 0) -> Stream:
+def export_audit(desk: OnDesk, after: After = 0) -> Stream:
     """The trail as NDJSON, an entry a line, for the security officer's own archive."""
     return Stream(_lines(read_trail(desk.site, after=after)), media_type=NDJSON)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Any
 
+from litestar.params import JSONBody
 from pydantic import Field
 
 from appliance.access.authorise import Permission
 from appliance.admin_api.answer import Limit, Offset, page
-from appliance.admin_api.desk import Desk
 from appliance.admin_api.resources.models import Body, Told
-from appliance.admin_api.routes import route
+from appliance.admin_api.routes import OnDesk, route
 from appliance.config.plan import Plan, describe
 from appliance.config.words import policy_in_words
 from appliance.operations.config import activate_config, config_in_force, examine_bytes
@@ -67,7 +67,7 @@ class HistoryPage(Told):
 
 
 @route("GET", "/config", Permission.CONFIG_READ, "config show")
-def show_config(desk: Desk) -> ConfigTold:
+def show_config(desk: OnDesk) -> ConfigTold:
     """The config in force."""
     config, _ = config_in_force(desk.site)
     return ConfigTold(
@@ -79,7 +79,7 @@ def show_config(desk: Desk) -> ConfigTold:
 
 
 @route("POST", "/config/examine", Permission.CONFIG_READ, "config diff", document="a signed config")
-def examine_config_(desk: Desk) -> PlanTold:
+def examine_config_(desk: OnDesk) -> PlanTold:
     """What a config would change here, all that could refuse it checked. Nothing is changed."""
     candidate = examine_bytes(desk.site, desk.call.body, desk.host_secrets, desk.now)
     return _plan(candidate.plan, candidate.arrival.value)
@@ -94,7 +94,7 @@ def examine_config_(desk: Desk) -> PlanTold:
     document="a signed config",
     status=201,
 )
-def import_config(desk: Desk) -> PlanTold:
+def import_config(desk: OnDesk) -> PlanTold:
     """Put a config in force without dropping a request."""
     candidate = examine_bytes(desk.site, desk.call.body, desk.host_secrets, desk.now)
     desk.agree("\n".join(candidate.plan.lines()))
@@ -103,13 +103,13 @@ def import_config(desk: Desk) -> PlanTold:
 
 
 @route("GET", "/config/history", Permission.CONFIG_READ, "config history")
-def history_of_configs(desk: Desk, limit: Limit = 100, offset: Offset = 0) -> HistoryPage:
+def history_of_configs(desk: OnDesk, limit: Limit = 100, offset: Offset = 0) -> HistoryPage:
     """Which configs were in force when, the newest first."""
     return HistoryPage(**page([_activation(each) for each in history(desk.site)], limit, offset))
 
 
 @route("POST", "/config/rollback", Permission.CONFIG_WRITE, "config rollback", asks_twice=True)
-def roll_config_back(desk: Desk, data: WayBack) -> PlanTold:
+def roll_config_back(desk: OnDesk, data: JSONBody[WayBack]) -> PlanTold:
     """Go back to a config that was in force on this site before."""
     way = find_way_back(desk.site, data.serial, desk.host_secrets, desk.now)
     desk.agree("\n".join(way.candidate.plan.lines()))

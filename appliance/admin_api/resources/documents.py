@@ -8,9 +8,8 @@ from typing import Any
 from litestar.response import Response
 
 from appliance.access.authorise import Permission
-from appliance.admin_api.desk import Desk
 from appliance.admin_api.resources.models import Told
-from appliance.admin_api.routes import route
+from appliance.admin_api.routes import OnDesk, route
 from appliance.operations.site import request_document
 from appliance.operations.time import take_time_token
 from appliance.operations.trust import examine_trust, take_trust, trust_in_force
@@ -52,7 +51,7 @@ class ReceiptTold(Told):
 
 
 @route("GET", "/trust", Permission.TRUST_READ, "trust show")
-def show_trust(desk: Desk) -> TrustTold:
+def show_trust(desk: OnDesk) -> TrustTold:
     """The trust in force: roles, thresholds, keys, revocations."""
     return TrustTold(trust=trust_in_force(desk.site).model_dump(mode="json", by_alias=True))
 
@@ -66,7 +65,7 @@ def show_trust(desk: Desk) -> TrustTold:
     document="the vendor's next trust document",
     status=201,
 )
-def import_trust_(desk: Desk) -> TrustStep:
+def import_trust_(desk: OnDesk) -> TrustStep:
     """Follow the vendor's trust to its next version. What is signed by those it no longer trusts stops with it."""
     found = examine_trust(desk.site, desk.call.body)
     desk.agree(
@@ -86,7 +85,7 @@ def import_trust_(desk: Desk) -> TrustStep:
     document="a time token",
     status=201,
 )
-def import_time_token_(desk: Desk) -> TimeRepaired:
+def import_time_token_(desk: OnDesk) -> TimeRepaired:
     """Repair the time floor with a token from the vendor, made for this site's last request. It works once."""
     desk.agree("The time floor would be set to the hour that the vendor vouches for, also where that is earlier.")
     entropy = secrets.token_bytes(CHALLENGE_BYTES)
@@ -102,7 +101,7 @@ def import_time_token_(desk: Desk) -> TimeRepaired:
 
 
 @route("POST", "/receipts", Permission.USAGE_WRITE, "receipt import", document="a receipt", status=201)
-def import_receipt_(desk: Desk) -> ReceiptTold:
+def import_receipt_(desk: OnDesk) -> ReceiptTold:
     """Record the vendor's acknowledgement of usage."""
     receipt, arrival = take_receipt(desk.site, desk.call.body, desk.now)
     return ReceiptTold(
@@ -115,7 +114,7 @@ def import_receipt_(desk: Desk) -> ReceiptTold:
 
 
 @route("POST", "/site-request", Permission.MEDIA_WRITE, "site request", media_type=BYTES)
-def request_of_site(desk: Desk) -> Response[bytes]:
+def request_of_site(desk: OnDesk) -> Response[bytes]:
     """A fresh request of this site for a licence, signed by its own key, to be carried to the vendor."""
     return Response(request_document(desk.site, desk.now), media_type=BYTES)
 

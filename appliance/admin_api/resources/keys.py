@@ -6,18 +6,17 @@ import secrets
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from litestar.params import Parameter
+from litestar.params import FromQuery, JSONBody, QueryParameter
 from pydantic import Field
 
 from appliance.access.authorise import Permission
 from appliance.access.key_import import Home, Source
 from appliance.access.keys import ApiKey, NewKey, models_in, networks_in
 from appliance.admin_api.answer import Limit, Offset, page
-from appliance.admin_api.desk import Desk
 from appliance.admin_api.errors import CallMalformed
 from appliance.admin_api.resources.caps import CapsChanged, CountedCaps, Uses, caps_changed, caps_in, uses_told
 from appliance.admin_api.resources.models import Body, Channel, Label, Moment, Name, Told, given, moment_in
-from appliance.admin_api.routes import route
+from appliance.admin_api.routes import OnDesk, route
 from appliance.operations.key_import import find_keys_in, import_keys
 from appliance.operations.keys import (
     change_key,
@@ -121,13 +120,13 @@ class TakenOver(Told):
 
 
 @route("GET", "/keys", Permission.KEYS_READ, "keys list")
-def list_keys_(desk: Desk, limit: Limit = 100, offset: Offset = 0) -> KeyPage:
+def list_keys_(desk: OnDesk, limit: Limit = 100, offset: Offset = 0) -> KeyPage:
     """The keys of the orgs and teams that the caller may look at."""
     return KeyPage(**page([Key.of(each, desk.now) for each in list_keys(desk.site)], limit, offset))
 
 
 @route("POST", "/keys", Permission.KEYS_WRITE, "keys create", status=201)
-def create_key_(desk: Desk, data: NewKeyAsked) -> MadeKey:
+def create_key_(desk: OnDesk, data: JSONBody[NewKeyAsked]) -> MadeKey:
     """Make a key. It is told in this answer and never again."""
     made = create_key(
         desk.site,
@@ -145,13 +144,13 @@ def create_key_(desk: Desk, data: NewKeyAsked) -> MadeKey:
 
 
 @route("GET", "/keys/{key:str}", Permission.KEYS_READ, "keys show")
-def show_key(desk: Desk, key: Name) -> Key:
+def show_key(desk: OnDesk, key: Name) -> Key:
     """One key, by its id, prefix or name."""
     return Key.of(find_key(desk.site, key), desk.now)
 
 
 @route("PATCH", "/keys/{key:str}", Permission.KEYS_WRITE, "keys change")
-def change_key_(desk: Desk, key: Name, data: KeyChange) -> ChangedKey:
+def change_key_(desk: OnDesk, key: Name, data: JSONBody[KeyChange]) -> ChangedKey:
     """Move a key, or change until when, for what and from where it may be used."""
     new = given(data)
     if not new:
@@ -170,19 +169,19 @@ def change_key_(desk: Desk, key: Name, data: KeyChange) -> ChangedKey:
 
 
 @route("POST", "/keys/{key:str}/pause", Permission.KEYS_WRITE, "keys pause")
-def pause_key_(desk: Desk, key: Name, data: Because) -> Key:
+def pause_key_(desk: OnDesk, key: Name, data: JSONBody[Because]) -> Key:
     """Let a key open nothing until it is resumed."""
     return Key.of(pause_key(desk.site, key, data.because, desk.now)[0], desk.now)
 
 
 @route("POST", "/keys/{key:str}/resume", Permission.KEYS_WRITE, "keys resume")
-def resume_key_(desk: Desk, key: Name) -> Key:
+def resume_key_(desk: OnDesk, key: Name) -> Key:
     """Let a paused key work again."""
     return Key.of(resume_key(desk.site, key, desk.now)[0], desk.now)
 
 
 @route("POST", "/keys/{key:str}/rotate", Permission.KEYS_WRITE, "keys rotate", asks_twice=True, status=201)
-def rotate_key_(desk: Desk, key: Name, data: Overlap) -> MadeKey:
+def rotate_key_(desk: OnDesk, key: Name, data: JSONBody[Overlap]) -> MadeKey:
     """Make a key in the place of another, which ends after the overlap. The new one is told this once."""
     found = find_key(desk.site, key, Permission.KEYS_WRITE)
     desk.agree(
@@ -194,7 +193,7 @@ def rotate_key_(desk: Desk, key: Name, data: Overlap) -> MadeKey:
 
 
 @route("DELETE", "/keys/{key:str}", Permission.KEYS_WRITE, "keys revoke", asks_twice=True)
-def revoke_key_(desk: Desk, key: Name) -> Key:
+def revoke_key_(desk: OnDesk, key: Name) -> Key:
     """End a key for good. Its next request is refused."""
     found = find_key(desk.site, key, Permission.KEYS_WRITE)
     desk.agree(f"{found.id} ({found.name}) of {found.org}/{found.team} would be revoked for good.")
@@ -202,13 +201,13 @@ def revoke_key_(desk: Desk, key: Name) -> Key:
 
 
 @route("GET", "/keys/{key:str}/used", Permission.KEYS_READ, "keys used")
-def used_of_key(desk: Desk, key: Name) -> Uses:
+def used_of_key(desk: OnDesk, key: Name) -> Uses:
     """A key's caps, and how much of each is used up now."""
     return uses_told(desk, place_of_key(desk.site, key))
 
 
 @route("PATCH", "/keys/{key:str}/caps", Permission.CAPS_WRITE, "keys limit")
-def limit_key(desk: Desk, key: Name, data: CountedCaps) -> CapsChanged:
+def limit_key(desk: OnDesk, key: Name, data: JSONBody[CountedCaps]) -> CapsChanged:
     """Cap what a key may use up; what is left out stays, null takes a cap away."""
     return caps_changed(desk, place_of_key(desk.site, key), caps_in(data))
 
@@ -223,10 +222,10 @@ def limit_key(desk: Desk, key: Name, data: CountedCaps) -> CapsChanged:
     status=201,
 )
 def import_keys_(
-    desk: Desk,
-    source: Source,
-    org: Annotated[str, Parameter(min_length=1, max_length=64)] = "default",
-    team: Annotated[str, Parameter(min_length=1, max_length=64)] = "default",
+    desk: OnDesk,
+    source: FromQuery[Source],
+    org: Annotated[str, QueryParameter(min_length=1, max_length=64)] = "default",
+    team: Annotated[str, QueryParameter(min_length=1, max_length=64)] = "default",
 ) -> TakenOver:
     """Take over keys from another gateway, so that apps keep the keys that they have. All of a file, or none."""
     found = find_keys_in(desk.call.body, source, Home(org, team), desk.now, file="the body")

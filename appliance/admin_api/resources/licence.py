@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from appliance.access.authorise import Permission
-from appliance.admin_api.desk import Desk
 from appliance.admin_api.resources.models import Told
-from appliance.admin_api.routes import route
+from appliance.admin_api.routes import OnDesk, route
 from appliance.operations.licence import Candidate, activate_licence, examine_licence_bytes, standing
 from licensing.ratchet import Arrival
 from licensing.standing import Standing
@@ -35,13 +34,13 @@ class LicenceTold(StandingTold):
 
 
 @route("GET", "/licence", Permission.LICENCE_READ, "licence show")
-def show_licence(desk: Desk) -> StandingTold:
+def show_licence(desk: OnDesk) -> StandingTold:
     """The licence in force, and the rung that this site stands on."""
     return StandingTold(**_standing(standing(desk.site, desk.now)))
 
 
 @route("POST", "/licence/examine", Permission.LICENCE_READ, "licence verify", document="a licence")
-def examine_licence_(desk: Desk) -> LicenceTold:
+def examine_licence_(desk: OnDesk) -> LicenceTold:
     """What a licence would do here. Nothing is changed."""
     return _licence(examine_licence_bytes(desk.site, desk.call.body, desk.now))
 
@@ -49,7 +48,7 @@ def examine_licence_(desk: Desk) -> LicenceTold:
 @route(
     "POST", "/licence", Permission.LICENCE_WRITE, "licence import", asks_twice=True, document="a licence", status=201
 )
-def import_licence_(desk: Desk) -> LicenceTold:
+def import_licence_(desk: OnDesk) -> LicenceTold:
     """Put a licence in force. A running gateway takes it up at once."""
     candidate = examine_licence_bytes(desk.site, desk.call.body, desk.now)
     named = f"Licence {candidate.judged.licence.licence}, serial {candidate.judged.licence.serial}"

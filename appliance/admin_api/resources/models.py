@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from litestar.params import Parameter
+from litestar.params import PathParameter, QueryParameter
 from pydantic import BaseModel, ConfigDict, Field
 
 from appliance.access.keys import CHANNELS, Channel
@@ -19,10 +19,10 @@ Label = Annotated[str, Field(min_length=1, max_length=LABEL_LIMIT)]
 Moment = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$")]
 """As documents write it: 2027-03-01T00:00:00Z."""
 
-Name = Annotated[str, Parameter(min_length=1, max_length=128)]
+Name = Annotated[str, PathParameter(min_length=1, max_length=128)]
 """In a path."""
 
-Named = Annotated[str | None, Parameter(max_length=128)]
+Named = Annotated[str | None, QueryParameter(max_length=128)]
 """In a query."""
 
 

@@ -6,13 +6,13 @@ import secrets
 import time
 from typing import Annotated, Any
 
+from litestar.params import JSONBody
 from pydantic import Field
 
 from appliance.access.authorise import Permission
 from appliance.admin_api.answer import Limit, Offset, page
-from appliance.admin_api.desk import Desk
 from appliance.admin_api.resources.models import Body, Name, Named, Told
-from appliance.admin_api.routes import route
+from appliance.admin_api.routes import OnDesk, route
 from appliance.config.presets import PRESETS, preset_text
 from appliance.operations.providers import as_data, list_providers, show_provider
 from appliance.operations.route import MadeUp, explain
@@ -68,7 +68,7 @@ class ProviderTold(Told):
 
 
 @route("POST", "/route/explain", Permission.CONFIG_READ, "route explain")
-def explain_route(desk: Desk, data: MadeUpCall) -> Explained:
+def explain_route(desk: OnDesk, data: JSONBody[MadeUpCall]) -> Explained:
     """What would be tried for a made-up call, in which order, and why. Nothing is called."""
     facts = data.model_dump() | {"draw": secrets.randbits(53) if data.draw is None else data.draw}
     found = explain(desk.site, MadeUp(**facts), desk.host_secrets, desk.now, time.monotonic())
@@ -86,14 +86,14 @@ def explain_route(desk: Desk, data: MadeUpCall) -> Explained:
 
 
 @route("GET", "/route/presets", Permission.CONFIG_READ, "route presets")
-def show_presets(desk: Desk) -> Presets:
+def show_presets(desk: OnDesk) -> Presets:
     """The presets: each is a policy that could stand in a config as it is."""
     return Presets(presets={name: preset_text(name) for name in PRESETS})
 
 
 @route("GET", "/providers", Permission.CONFIG_READ, "providers list")
 def list_providers_(
-    desk: Desk,
+    desk: OnDesk,
     region: Named = None,
     wire: Named = None,
     confirmed: Named = None,
@@ -106,7 +106,7 @@ def list_providers_(
 
 
 @route("GET", "/providers/{provider:str}", Permission.CONFIG_READ, "providers show")
-def show_provider_(desk: Desk, provider: Name) -> ProviderTold:
+def show_provider_(desk: OnDesk, provider: Name) -> ProviderTold:
     """All that is known of one provider."""
     return ProviderTold(provider=dict(as_data(show_provider(provider))))
 

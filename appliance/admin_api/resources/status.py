@@ -7,9 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from appliance.access.authorise import Permission
-from appliance.admin_api.desk import Desk
 from appliance.admin_api.resources.models import Told
-from appliance.admin_api.routes import route
+from appliance.admin_api.routes import OnDesk, route
 from appliance.config.plan import describe
 from appliance.operations.status import status
 from licensing.document import format_time
@@ -61,7 +60,7 @@ class StatusTold(Told):
 
 
 @route("GET", "/status", Permission.STATUS_READ, "status")
-def show_status(desk: Desk) -> StatusTold:
+def show_status(desk: OnDesk) -> StatusTold:
     """The site: licence, clock, config, usage."""
     found = status(desk.site, desk.now, time.monotonic())
     standing = found.standing
@@ -88,7 +87,7 @@ def show_status(desk: Desk) -> StatusTold:
 
 
 @route("GET", "/health", Permission.STATUS_READ, "status")
-def show_health(desk: Desk) -> HealthPage:
+def show_health(desk: OnDesk) -> HealthPage:
     """The health of every deployment, as the workers have found it."""
     found = status(desk.site, desk.now, time.monotonic())
     deployments = found.config.deployments if found.config else ()

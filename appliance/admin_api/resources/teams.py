@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from litestar.params import Parameter
+from litestar.params import JSONBody, QueryParameter
 
 from appliance.access.authorise import Permission
 from appliance.access.teams import Team
 from appliance.admin_api.answer import Limit, Offset, page
-from appliance.admin_api.desk import Desk
 from appliance.admin_api.resources.caps import AllCaps, CapsChanged, Uses, caps_changed, caps_in, uses_told
 from appliance.admin_api.resources.models import Body, Channel, Label, Name, Told
-from appliance.admin_api.routes import route
+from appliance.admin_api.routes import OnDesk, route
 from appliance.operations.teams import delete_team, list_orgs, list_teams, make_team, place_of_team
 from licensing.document import format_time
 
-OfChannel = Annotated[Channel | None, Parameter(description="Of the keys of one channel only.")]
+OfChannel = Annotated[Channel | None, QueryParameter(description="Of the keys of one channel only.")]
 
 
 class NewOrg(Body):
@@ -58,31 +57,31 @@ class Deleted(Told):
 
 
 @route("GET", "/orgs", Permission.TEAMS_READ, "orgs list")
-def list_orgs_(desk: Desk, limit: Limit = 100, offset: Offset = 0) -> OrgPage:
+def list_orgs_(desk: OnDesk, limit: Limit = 100, offset: Offset = 0) -> OrgPage:
     """The orgs, with how many teams and keys each has."""
     return OrgPage(**page([_org(each) for each in list_orgs(desk.site)], limit, offset))
 
 
 @route("POST", "/orgs", Permission.TEAMS_WRITE, "orgs create", status=201)
-def create_org(desk: Desk, data: NewOrg) -> Org:
+def create_org(desk: OnDesk, data: JSONBody[NewOrg]) -> Org:
     """Make an org."""
     return _org(make_team(desk.site, data.org, "", desk.now))
 
 
 @route("GET", "/orgs/{org:str}", Permission.TEAMS_READ, "orgs show")
-def show_org(desk: Desk, org: Name, channel: OfChannel = None) -> Uses:
+def show_org(desk: OnDesk, org: Name, channel: OfChannel = None) -> Uses:
     """An org's caps, and how much of each is used up now."""
     return uses_told(desk, place_of_team(desk.site, org, "", channel))
 
 
 @route("PATCH", "/orgs/{org:str}/caps", Permission.CAPS_WRITE, "orgs limit")
-def limit_org(desk: Desk, org: Name, data: AllCaps, channel: OfChannel = None) -> CapsChanged:
+def limit_org(desk: OnDesk, org: Name, data: JSONBody[AllCaps], channel: OfChannel = None) -> CapsChanged:
     """Cap what an org may use up; what is left out stays, null takes a cap away."""
     return caps_changed(desk, place_of_team(desk.site, org, "", channel), caps_in(data))
 
 
 @route("DELETE", "/orgs/{org:str}", Permission.TEAMS_WRITE, "orgs delete", asks_twice=True)
-def delete_org(desk: Desk, org: Name) -> Deleted:
+def delete_org(desk: OnDesk, org: Name) -> Deleted:
     """Take away an org that has no teams any more, with its caps."""
     place_of_team(desk.site, org, "", None)
     desk.agree(f"The org {org} would be taken away, with its caps.")
@@ -92,8 +91,8 @@ def delete_org(desk: Desk, org: Name) -> Deleted:
 
 @route("GET", "/teams", Permission.TEAMS_READ, "teams list")
 def list_teams_(
-    desk: Desk,
-    org: Annotated[str | None, Parameter(min_length=1, max_length=64, description="Of this org only.")] = None,
+    desk: OnDesk,
+    org: Annotated[str | None, QueryParameter(min_length=1, max_length=64, description="Of this org only.")] = None,
     limit: Limit = 100,
     offset: Offset = 0,
 ) -> TeamPage:
@@ -102,25 +101,25 @@ def list_teams_(
 
 
 @route("POST", "/orgs/{org:str}/teams", Permission.TEAMS_WRITE, "teams create", status=201)
-def create_team(desk: Desk, org: Name, data: NewTeam) -> TeamTold:
+def create_team(desk: OnDesk, org: Name, data: JSONBody[NewTeam]) -> TeamTold:
     """Make a team of an org."""
     return _team(make_team(desk.site, org, data.team, desk.now))
 
 
 @route("GET", "/orgs/{org:str}/teams/{team:str}", Permission.TEAMS_READ, "teams show")
-def show_team(desk: Desk, org: Name, team: Name, channel: OfChannel = None) -> Uses:
+def show_team(desk: OnDesk, org: Name, team: Name, channel: OfChannel = None) -> Uses:
     """A team's caps, and how much of each is used up now."""
     return uses_told(desk, place_of_team(desk.site, org, team, channel))
 
 
 @route("PATCH", "/orgs/{org:str}/teams/{team:str}/caps", Permission.CAPS_WRITE, "teams limit")
-def limit_team(desk: Desk, org: Name, team: Name, data: AllCaps, channel: OfChannel = None) -> CapsChanged:
+def limit_team(desk: OnDesk, org: Name, team: Name, data: JSONBody[AllCaps], channel: OfChannel = None) -> CapsChanged:
     """Cap what a team may use up; what is left out stays, null takes a cap away."""
     return caps_changed(desk, place_of_team(desk.site, org, team, channel), caps_in(data))
 
 
 @route("DELETE", "/orgs/{org:str}/teams/{team:str}", Permission.TEAMS_WRITE, "teams delete", asks_twice=True)
-def delete_team_(desk: Desk, org: Name, team: Name) -> Deleted:
+def delete_team_(desk: OnDesk, org: Name, team: Name) -> Deleted:
     """Take away a team that has no keys any more, with its caps."""
     place_of_team(desk.site, org, team, None)
     desk.agree(f"The team {org}/{team} would be taken away, with its caps.")

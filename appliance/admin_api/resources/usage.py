@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated
 
-from litestar.params import Parameter
+from litestar.params import JSONBody, PathParameter, QueryParameter
 from litestar.response import Response
 
 from appliance.access.authorise import Permission
 from appliance.admin_api.answer import Limit, Offset, page
-from appliance.admin_api.desk import Desk
 from appliance.admin_api.resources.models import Body, Name, Told
-from appliance.admin_api.routes import route
+from appliance.admin_api.routes import OnDesk, route
 from appliance.ledger.seal import Sealed
 from appliance.operations.usage import (
     every_file,
@@ -27,7 +26,7 @@ from appliance.operations.usage import (
 from licensing.document import format_time
 
 BYTES = "application/octet-stream"
-Seq = Annotated[int, Parameter(ge=1, le=2**53)]
+Seq = Annotated[int, PathParameter(ge=1, le=2**53)]
 
 
 class UseTold(Told):
@@ -77,13 +76,13 @@ class SealDone(Told):
 
 
 @route("GET", "/usage", Permission.USAGE_READ, "usage show")
-def list_usage(desk: Desk, limit: Limit = 100, offset: Offset = 0) -> UsePage:
+def list_usage(desk: OnDesk, limit: Limit = 100, offset: Offset = 0) -> UsePage:
     """Totals per team and model that the vendor has not acknowledged."""
     return UsePage(**page([UseTold(**asdict(each)) for each in uses(desk.site, desk.now)], limit, offset))
 
 
 @route("POST", "/usage/seal", Permission.USAGE_WRITE, "usage seal", asks_twice=True)
-def seal_usage(desk: Desk, data: SealAsked) -> SealDone:
+def seal_usage(desk: OnDesk, data: JSONBody[SealAsked]) -> SealDone:
     """Seal every day that is over into its usage file, for ever."""
     desk.agree(
         "Every day that is over would be sealed for ever"
@@ -97,8 +96,8 @@ def seal_usage(desk: Desk, data: SealAsked) -> SealDone:
 
 @route("GET", "/usage/files", Permission.USAGE_READ, "usage export")
 def list_usage_files(
-    desk: Desk,
-    acknowledged: Annotated[bool, Parameter(description="Also those that the vendor has acknowledged.")] = False,
+    desk: OnDesk,
+    acknowledged: Annotated[bool, QueryParameter(description="Also those that the vendor has acknowledged.")] = False,
     limit: Limit = 100,
     offset: Offset = 0,
 ) -> FilePage:
@@ -108,7 +107,7 @@ def list_usage_files(
 
 
 @route("GET", "/usage/files/{seq:int}", Permission.USAGE_READ, "usage export", media_type=BYTES)
-def usage_file_(desk: Desk, seq: Seq) -> Response[bytes]:
+def usage_file_(desk: OnDesk, seq: Seq) -> Response[bytes]:
     """One sealed usage file, to be carried to the vendor: the very bytes that were signed."""
     found = usage_file(desk.site, seq)
     named = {"content-disposition": f'attachment; filename="{found.name}"'}
@@ -116,7 +115,7 @@ def usage_file_(desk: Desk, seq: Seq) -> Response[bytes]:
 
 
 @route("GET", "/usage/proofs/{request_id:str}", Permission.USAGE_READ, "usage prove", media_type=BYTES)
-def proof_of_usage(desk: Desk, request_id: Name) -> Response[bytes]:
+def proof_of_usage(desk: OnDesk, request_id: Name) -> Response[bytes]:
     """The proof that one call is counted in a sealed usage file. It shows that call's entry and no other."""
     return Response(prove_exchange(desk.site, request_id).to_bytes(), media_type=BYTES)
 

@@ -54,9 +54,9 @@ def site_with_everything(folder: Path) -> Path:
         make_team(site, "empty", "", NOW)
         make_team(site, OWN[0], "idle", NOW)
         put_config(site, "models:\n  - alias: second\n    provider:\n      name: demo\n", serial=2)
-        ended = NOW - timedelta(minutes=1)
+        ended = NOW + timedelta(minutes=30)
         record(site, entry("x1", ended_at=int(ended.timestamp() * 1000)), name="w1")
-        seal_now(site, NOW)
+        seal_now(site, NOW + timedelta(hours=1))
     return folder / "state"
 
 

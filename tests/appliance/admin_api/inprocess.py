@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ class Asked:
     def __init__(self, state: Path, client: tuple[str, int] = ("127.0.0.1", 40000)) -> None:
         self.known = Known()
         self.state = state
-        self.now = NOW.timestamp()
+        self.now = (NOW + timedelta(hours=2)).timestamp()
         self.app: Any = build(Settings(state_dir=state), self.known, any_secret, lambda: self.now)
         self._client = client
 
