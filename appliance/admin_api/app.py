@@ -23,7 +23,21 @@ from appliance.admin_api.description import describe
 from appliance.admin_api.desk import Desk
 from appliance.admin_api.door import REFUSED, Door, of_database
 from appliance.admin_api.errors import AdminFault, CallMalformed, CallTooLarge, NoSuchMethod, NoSuchRoute
-from appliance.admin_api.resources import audit, config, documents, keys, licence, routing, status, teams, usage
+from appliance.admin_api.resources import (
+    administrators,
+    audit,
+    config,
+    documents,
+    keys,
+    licence,
+    roles,
+    routing,
+    sessions,
+    status,
+    teams,
+    tokens,
+    usage,
+)
 from appliance.admin_api.routes import PREFIX, OnDesk, declared_in, desk_of, route
 from appliance.config.secrets import SecretLookup
 from appliance.settings import Settings
@@ -44,6 +58,10 @@ RESOURCES: tuple[Sequence[HTTPRouteHandler], ...] = (
     audit.ROUTES,
     status.ROUTES,
     routing.ROUTES,
+    sessions.ROUTES,
+    administrators.ROUTES,
+    roles.ROUTES,
+    tokens.ROUTES,
 )
 
 

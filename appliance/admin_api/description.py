@@ -72,7 +72,7 @@ def _complete(operation: dict[str, Any], route: Declared) -> None:
             operation["responses"][str(status)] = {"description": said, "content": refused}
     if route.open_to_all:
         operation["security"] = []
-    operation["x-ao-permission"] = route.permission.value if route.permission else None
+    operation["x-ao-permissions"] = [each.value for each in route.needs]
     operation["x-ao-commands"] = [f"ao {each}" for each in route.commands]
     if route.asks_twice:
         operation.setdefault("parameters", []).append(

@@ -1,17 +1,18 @@
 """Refused calls in the audit trail: each kind from each source, and no flood of them.
 
 Whoever tries tokens fills no disk: of one source and code an entry a minute is written, with how many were left out
-since, and of all sources together no more than ENTRIES_A_MINUTE.
+since, and of all sources together no more than ENTRIES_A_MINUTE. (Refused sign-ins have a record of their own.)
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from appliance.access.authorise import Principal
+from appliance.errors import SignInRefused
 from appliance.state.database import transaction
 from appliance.state.site import Site
 from licensing.errors import Refusal
@@ -36,7 +37,7 @@ class RefusedCalls:
         self, site: Site, who: Principal, method: str, path: str, refusal: Refusal, now: datetime, monotonic: float
     ) -> bool:
         """Whether an entry was written."""
-        if refusal.http_status not in RECORDED:
+        if refusal.http_status not in RECORDED or isinstance(refusal, SignInRefused):
             return False
         kind = (who.source, refusal.code)
         with self._lock:
@@ -44,11 +45,11 @@ class RefusedCalls:
                 self._left_out[kind] = self._left_out.get(kind, 0) + 1
                 return False
             left_out = self._left_out.pop(kind, 0)
-        detail: dict[str, str | int] = {"code": refusal.code, "from": who.source}
+        detail: dict[str, str | int] = {"code": refusal.code}
         if left_out:
             detail["more_since"] = left_out
         with transaction(site.database):
-            site.record("admin.refused", f"{method} {shown(path, 200)} by {shown(who.name, 128)}", now, detail=detail)
+            replace(site, by=who).record("admin.refused", f"{method} {shown(path, 200)}", now, detail=detail)
         return True
 
     def _is_due(self, kind: tuple[str, str], monotonic: float) -> bool:

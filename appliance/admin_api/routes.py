@@ -33,9 +33,9 @@ Method = Literal["GET", "POST", "PATCH", "DELETE"]
 class Declared:
     """A route as it was declared.
 
-    `permission` None: whoever has a token may, or (`open_to_all`) even who has none. `commands` are those of `ao` that
-    do the same. `document` is the kind of document that its body is, or None for JSON. `media_type` is what it answers
-    with.
+    `permission` None: whoever has a token may, or (`open_to_all`) even who has none. `besides` is what it takes to look
+    at what is to be changed. `commands` are those of `ao` that do the same. `document` is the kind of document that its
+    body is, or None for JSON. `media_type` is what it answers with.
     """
 
     method: Method
@@ -46,6 +46,12 @@ class Declared:
     document: str | None = None
     media_type: str = "application/json"
     open_to_all: bool = False
+    besides: Permission | None = None
+
+    @property
+    def needs(self) -> tuple[Permission, ...]:
+        """All that it takes."""
+        return tuple(each for each in (self.permission, self.besides) if each is not None)
 
 
 Decorator = Callable[[Callable[..., Any]], HTTPRouteHandler]
@@ -61,9 +67,10 @@ def route(
     media_type: str = "application/json",
     status: int = 200,
     open_to_all: bool = False,
+    besides: Permission | None = None,
 ) -> Decorator:
     """Makes a handler of a function that is given `desk` and what the path, the query and the body hold."""
-    declared = Declared(method, path, permission, commands, asks_twice, document, media_type, open_to_all)
+    declared = Declared(method, path, permission, commands, asks_twice, document, media_type, open_to_all, besides)
 
     def decorate(function: Callable[..., Any]) -> HTTPRouteHandler:
         return HTTPRouteHandler(
@@ -95,5 +102,6 @@ def desk_of(scope: Any) -> Desk:
 def _need_somewhere(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     declared: Declared = handler.opt["declared"]
     principal = desk_of(connection.scope).caller.principal
-    if declared.permission is not None and not principal.scopes(declared.permission):
-        raise NotPermitted(f"{principal.name} may not do this: it needs {declared.permission.value}.")
+    for each in declared.needs:
+        if not principal.scopes(each):
+            raise NotPermitted(f"{principal.name} may not do this: it needs {each.value}.")

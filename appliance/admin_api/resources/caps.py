@@ -10,10 +10,10 @@ from pydantic import Field
 from appliance.access.account import Moment as Instant
 from appliance.access.caps import LARGEST, as_dict, cost_in
 from appliance.access.kept_caps import Place
-from appliance.access.keys import models_in, networks_in
+from appliance.access.keys import Channel, models_in, networks_in
 from appliance.admin_api.desk import Desk
 from appliance.admin_api.errors import CallMalformed
-from appliance.admin_api.resources.models import Body, Channel, Moment, Told, given, moment_in
+from appliance.admin_api.resources.models import Body, Moment, Told, given, moment_in
 from appliance.host_process import boot_id
 from appliance.operations.teams import limit, uses_of
 

@@ -87,6 +87,7 @@ def import_trust_(desk: OnDesk) -> TrustStep:
 )
 def import_time_token_(desk: OnDesk) -> TimeRepaired:
     """Repair the time floor with a token from the vendor, made for this site's last request. It works once."""
+    desk.site.require(Permission.TRUST_WRITE)
     desk.agree("The time floor would be set to the hour that the vendor vouches for, also where that is earlier.")
     entropy = secrets.token_bytes(CHALLENGE_BYTES)
     done = take_time_token(desk.site, desk.call.body, now=desk.now, entropy=entropy)

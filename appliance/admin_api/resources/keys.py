@@ -11,11 +11,11 @@ from pydantic import Field
 
 from appliance.access.authorise import Permission
 from appliance.access.key_import import Home, Source
-from appliance.access.keys import ApiKey, NewKey, models_in, networks_in
+from appliance.access.keys import ApiKey, Channel, NewKey, models_in, networks_in
 from appliance.admin_api.answer import Limit, Offset, page
 from appliance.admin_api.errors import CallMalformed
 from appliance.admin_api.resources.caps import CapsChanged, CountedCaps, Uses, caps_changed, caps_in, uses_told
-from appliance.admin_api.resources.models import Body, Channel, Label, Moment, Name, Told, given, moment_in
+from appliance.admin_api.resources.models import Body, Label, Moment, Name, Networks, Told, given, moment_in
 from appliance.admin_api.routes import OnDesk, route
 from appliance.operations.key_import import find_keys_in, import_keys
 from appliance.operations.keys import (
@@ -32,7 +32,6 @@ from appliance.operations.teams import place_of_key
 from licensing.document import format_time
 
 _Models = Annotated[list[Annotated[str, Field(min_length=1, max_length=128)]], Field(min_length=1, max_length=256)]
-_Networks = Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]], Field(min_length=1, max_length=256)]
 
 
 class NewKeyAsked(Body):
@@ -44,7 +43,7 @@ class NewKeyAsked(Body):
     channel: Channel = "prod"
     expires_at: Moment | None = None
     models: _Models | None = None
-    networks: _Networks | None = None
+    networks: Networks | None = None
 
 
 class KeyChange(Body):
@@ -55,7 +54,7 @@ class KeyChange(Body):
     channel: Channel | None = None
     expires_at: Moment | None = None
     models: _Models | None = None
-    networks: _Networks | None = None
+    networks: Networks | None = None
 
 
 class Because(Body):
@@ -206,7 +205,7 @@ def used_of_key(desk: OnDesk, key: Name) -> Uses:
     return uses_told(desk, place_of_key(desk.site, key))
 
 
-@route("PATCH", "/keys/{key:str}/caps", Permission.CAPS_WRITE, "keys limit")
+@route("PATCH", "/keys/{key:str}/caps", Permission.CAPS_WRITE, "keys limit", besides=Permission.KEYS_READ)
 def limit_key(desk: OnDesk, key: Name, data: JSONBody[CountedCaps]) -> CapsChanged:
     """Cap what a key may use up; what is left out stays, null takes a cap away."""
     return caps_changed(desk, place_of_key(desk.site, key), caps_in(data))
@@ -229,6 +228,8 @@ def import_keys_(
 ) -> TakenOver:
     """Take over keys from another gateway, so that apps keep the keys that they have. All of a file, or none."""
     found = find_keys_in(desk.call.body, source, Home(org, team), desk.now, file="the body")
+    for org_and_team in {(each.org, each.team) for each in found.keys}:
+        desk.site.require(Permission.KEYS_WRITE, *org_and_team)
     desk.agree("\n".join([f"{len(found.keys)} keys would be taken over.", *found.notes]))
     taken = import_keys(desk.site, found, source, desk.now)
     return TakenOver(imported=[Key.of(each, desk.now) for each in taken], notes=list(found.notes))

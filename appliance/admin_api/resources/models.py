@@ -8,14 +8,14 @@ from typing import Annotated, Any
 from litestar.params import PathParameter, QueryParameter
 from pydantic import BaseModel, ConfigDict, Field
 
-from appliance.access.keys import CHANNELS, Channel
 from appliance.access.teams import LABEL_LIMIT
 from appliance.admin_api.errors import CallMalformed
 from licensing.document import EARLIEST_YEAR, parse_time
 
-__all__ = ["CHANNELS", "Body", "Channel", "Label", "Moment", "Name", "Named", "Told", "moment_in"]
-
 Label = Annotated[str, Field(min_length=1, max_length=LABEL_LIMIT)]
+Networks = Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]], Field(min_length=1, max_length=256)]
+"""As 10.20.0.0/16."""
+
 Moment = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$")]
 """As documents write it: 2027-03-01T00:00:00Z."""
 

@@ -7,10 +7,11 @@ from typing import Annotated
 from litestar.params import JSONBody, QueryParameter
 
 from appliance.access.authorise import Permission
+from appliance.access.keys import Channel
 from appliance.access.teams import Team
 from appliance.admin_api.answer import Limit, Offset, page
 from appliance.admin_api.resources.caps import AllCaps, CapsChanged, Uses, caps_changed, caps_in, uses_told
-from appliance.admin_api.resources.models import Body, Channel, Label, Name, Told
+from appliance.admin_api.resources.models import Body, Label, Name, Told
 from appliance.admin_api.routes import OnDesk, route
 from appliance.operations.teams import delete_team, list_orgs, list_teams, make_team, place_of_team
 from licensing.document import format_time
@@ -74,7 +75,7 @@ def show_org(desk: OnDesk, org: Name, channel: OfChannel = None) -> Uses:
     return uses_told(desk, place_of_team(desk.site, org, "", channel))
 
 
-@route("PATCH", "/orgs/{org:str}/caps", Permission.CAPS_WRITE, "orgs limit")
+@route("PATCH", "/orgs/{org:str}/caps", Permission.CAPS_WRITE, "orgs limit", besides=Permission.TEAMS_READ)
 def limit_org(desk: OnDesk, org: Name, data: JSONBody[AllCaps], channel: OfChannel = None) -> CapsChanged:
     """Cap what an org may use up; what is left out stays, null takes a cap away."""
     return caps_changed(desk, place_of_team(desk.site, org, "", channel), caps_in(data))
@@ -112,7 +113,13 @@ def show_team(desk: OnDesk, org: Name, team: Name, channel: OfChannel = None) ->
     return uses_told(desk, place_of_team(desk.site, org, team, channel))
 
 
-@route("PATCH", "/orgs/{org:str}/teams/{team:str}/caps", Permission.CAPS_WRITE, "teams limit")
+@route(
+    "PATCH",
+    "/orgs/{org:str}/teams/{team:str}/caps",
+    Permission.CAPS_WRITE,
+    "teams limit",
+    besides=Permission.TEAMS_READ,
+)
 def limit_team(desk: OnDesk, org: Name, team: Name, data: JSONBody[AllCaps], channel: OfChannel = None) -> CapsChanged:
     """Cap what a team may use up; what is left out stays, null takes a cap away."""
     return caps_changed(desk, place_of_team(desk.site, org, team, channel), caps_in(data))

@@ -84,6 +84,7 @@ def list_usage(desk: OnDesk, limit: Limit = 100, offset: Offset = 0) -> UsePage:
 @route("POST", "/usage/seal", Permission.USAGE_WRITE, "usage seal", asks_twice=True)
 def seal_usage(desk: OnDesk, data: JSONBody[SealAsked]) -> SealDone:
     """Seal every day that is over into its usage file, for ever."""
+    desk.site.require(Permission.USAGE_WRITE)
     desk.agree(
         "Every day that is over would be sealed for ever"
         + (", and the day that is running closed at this second." if data.running else ".")

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -80,8 +81,9 @@ def test_without_a_token_no_route_is_reached(asked: Asked, route: Declared) -> N
 def test_a_route_opens_to_those_who_have_what_it_declares_and_to_nobody_else(asked: Asked, route: Declared) -> None:
     tried = example(asked, route)
     passed = set()
+    besides = [route.besides] if route.besides else []
     for permission in Permission:
-        told = asked(route.method, tried.target, asked.known.token(permission), **tried.more)
+        told = asked(route.method, tried.target, asked.known.token(permission, *besides), **tried.more)
         assert told.status_code < 500, told.text
         if told.status_code == 403:
             assert told.json()["error"]["code"] == "not_permitted"
@@ -154,5 +156,5 @@ def test_a_team_lead_reaches_their_own_team_and_no_other(template: Path, tmp_pat
         assert other.status_code in (403, 404), other.text
 
 
-def _rest(tried: Example) -> dict[str, object]:
+def _rest(tried: Example) -> dict[str, Any]:
     return {name: value for name, value in tried.more.items() if name != "headers"}
