@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from appliance.cli import (
+    admins,
     audit,
     backup,
     config,
@@ -17,8 +18,11 @@ from appliance.cli import (
     providers,
     quickstart,
     receipt,
+    roles,
     route,
     serve,
+    service_tokens,
+    sessions,
     site,
     status,
     teams,
@@ -51,6 +55,10 @@ config.add_to(main)
 route.add_to(main)
 keys.add_to(main)
 teams.add_to(main)
+admins.add_to(main)
+roles.add_to(main)
+service_tokens.add_to(main)
+sessions.add_to(main)
 serve.add_to(main)
 usage.add_to(main)
 ledger.add_to(main)

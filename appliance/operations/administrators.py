@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from appliance.access import administrators, attempts, sessions
+from appliance.access.acting import end_sessions
 from appliance.access.administrators import Administrator, known_name, recovery_codes
 from appliance.access.authorise import Permission
 from appliance.access.kept_roles import custom_roles
@@ -29,7 +30,7 @@ from appliance.access.sessions import Session
 from appliance.access.totp import SECRET_BYTES, shown_secret, uri
 from appliance.errors import AdministratorRefused, AdministratorUnknown
 from appliance.observe.audit import digest_of
-from appliance.operations.sign_in import RandomBytes, end_sessions
+from appliance.operations.sign_in import RandomBytes
 from appliance.state.database import transaction
 from appliance.state.site import Site
 

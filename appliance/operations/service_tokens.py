@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from appliance.access import administrators, service_tokens
+from appliance.access.acting import token_key
 from appliance.access.authorise import SITE, Permission, Scope
 from appliance.access.keys import Network
 from appliance.access.roles import complete, require_may_hand_on
 from appliance.access.service_tokens import SECRET_BYTES, ServiceToken
 from appliance.observe.audit import digest_of
-from appliance.operations.sign_in import RandomBytes, token_key
+from appliance.operations.sign_in import RandomBytes
 from appliance.state.database import transaction
 from appliance.state.site import Site
 

@@ -19,14 +19,12 @@ from hashlib import sha256
 from typing import Final, TypeVar
 
 from appliance.access import administrators, attempts, service_tokens, sessions
-from appliance.access.administrators import Administrator
+from appliance.access.acting import end_sessions, maker_of, may_be_used, principal_of, session_key, token_key
 from appliance.access.attempts import Origin
 from appliance.access.authorise import Principal
 from appliance.access.backoff import FREE
-from appliance.access.kept_roles import custom_roles, role_networks
-from appliance.access.keys import Address, Network, within
+from appliance.access.keys import Network
 from appliance.access.password import LONGEST_BYTES, MODERATE, Cost, hashed, is_behind, is_password, require_good
-from appliance.access.roles import grants_of
 from appliance.access.sessions import Session
 from appliance.access.totp import SECRET_BYTES, accepted_step, step_at
 from appliance.errors import (
@@ -151,26 +149,6 @@ def who_calls(site: Site, token: str, origin: Origin, now: datetime) -> SignedIn
     raise NotSignedIn("The token opens nothing here.")
 
 
-def principal_of(site: Site, administrator: Administrator, origin: Origin) -> Principal:
-    """The administrator with the roles that may be used from there."""
-    limits = role_networks(site.database)
-    usable = [each for each in administrator.roles if _may_be_used(limits.get(each.role), origin.address)]
-    grants = grants_of(usable, custom_roles(site.database))
-    return Principal(administrators.PREFIX + administrator.name, grants, origin.told)
-
-
-def end_sessions(site: Site, administrator: str, now: datetime) -> int:
-    """All of an administrator, each with its entry; within a transaction. How many there were."""
-    ended = [each for each in sessions.list_all(site.database, administrator) if sessions.end(site.database, each)]
-    for each in ended:
-        site.record("session.end", f"{each.id} of {each.administrator}", now)
-    return len(ended)
-
-
-def _may_be_used(networks: tuple[Network, ...] | None, address: Address | None) -> bool:
-    return networks is None or within(networks, address)
-
-
 def _looked_at(
     site: Site,
     given: Credentials,
@@ -267,7 +245,7 @@ def _begin(site: Site, name: str, origin: Origin, now: datetime, random: RandomB
     person = administrators.find(db, name)
     acting = replace(site, by=principal_of(site, person, origin))
     _end_what_is_over(acting, name, now)
-    session, token = sessions.begin(db, _session_key(site), name, origin.told, now, random(sessions.SECRET_BYTES))
+    session, token = sessions.begin(db, session_key(site), name, origin.told, now, random(sessions.SECRET_BYTES))
     acting.record("login", session.id, now, detail={"recovery_codes_left": person.codes_left})
     return SignedIn(token, session, acting.by, person.codes_left)
 
@@ -284,7 +262,7 @@ def _end_what_is_over(acting: Site, name: str, now: datetime) -> None:
 
 def _of_session(site: Site, token: str, origin: Origin, now: datetime) -> SignedInAs:
     db = site.database
-    found = sessions.find_by_token(db, _session_key(site), token)
+    found = sessions.find_by_token(db, session_key(site), token)
     if found is None:
         raise NotSignedIn("The session has ended.")
     person = administrators.find(db, found.administrator)
@@ -305,30 +283,13 @@ def _of_service(site: Site, token: str, origin: Origin, now: datetime) -> Signed
     # A clock that was put back brings no token back: what the site has seen of time counts as well.
     if found is None or found.state(max(now, site.time_floor().at)) != "active":
         raise NotSignedIn("The service token opens nothing here, or not any more.")
-    if not _may_be_used(found.networks, origin.address):
+    if not may_be_used(found.networks, origin.address):
         raise NotPermitted(f"The service token {found.name} may not be used from {origin.told}.")
-    maker = _maker(site, found.created_by, origin) if found.created_by else None
+    maker = maker_of(site, found.created_by, origin) if found.created_by else None
     by = service_tokens.principal_of(found, maker, origin.told)
     if found.used_at is None or now - found.used_at >= sessions.NOTED_EVERY or found.used_from != origin.told:
         service_tokens.note_use(db, found, origin.told, now)
     return SignedInAs(by, found.id, found.networks, found.signed)
-
-
-def _maker(site: Site, name: str, origin: Origin) -> Principal:
-    """Who made a token, with what they hold wherever they are; nothing where they are gone or disabled."""
-    person = next((each for each in administrators.list_all(site.database) if each.name == name), None)
-    if person is None or person.disabled_at is not None:
-        return Principal(administrators.PREFIX + name, (), origin.told)
-    return Principal(administrators.PREFIX + name, grants_of(person.roles, custom_roles(site.database)), origin.told)
-
-
-def _session_key(site: Site) -> bytes:
-    return site.key.derive(b"ao sessions")
-
-
-def token_key(site: Site) -> bytes:
-    """What service tokens are hashed with."""
-    return site.key.derive(b"ao service tokens")
 
 
 def _held_back(nobody: Site, name: str | None, until: datetime, now: datetime) -> None:
