@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -72,23 +73,14 @@ def openapi_description(desk: OnDesk) -> dict[str, Any]:
 
 
 HANDLERS: tuple[HTTPRouteHandler, ...] = (*(each for group in RESOURCES for each in group), openapi_description)
-_described: list[dict[str, Any]] = []
 
 
+@functools.cache
 def description() -> dict[str, Any]:
-    """The OpenAPI description of all routes, made once."""
-    if not _described:
-        made = Litestar(
-            [_router()],
-            openapi_config=OpenAPIConfig(
-                title="AO Appliance: admin API",
-                version=__version__,
-                render_plugins=[JsonRenderPlugin()],
-            ),
-            logging_config=None,
-        )
-        _described.append(describe(made.openapi_schema.to_schema(), list(declared_in(HANDLERS))))
-    return _described[0]
+    """The OpenAPI description of all routes."""
+    about = OpenAPIConfig(title="AO Appliance: admin API", version=__version__, render_plugins=[JsonRenderPlugin()])
+    made = Litestar([_router()], openapi_config=about, logging_config=None)
+    return describe(made.openapi_schema.to_schema(), list(declared_in(HANDLERS)))
 
 
 def build(
@@ -98,7 +90,14 @@ def build(
     clock: Callable[[], float] = time.time,
 ) -> ASGIApp:
     """What is served. `clock` gives seconds since 1970."""
-    inner = Litestar(
+    open_to_all = frozenset((each.method, PREFIX + each.path) for each in declared_in(HANDLERS) if each.open_to_all)
+    return Door(routes(), settings, authenticator, secrets, open_to_all, clock)
+
+
+@functools.cache
+def routes() -> ASGIApp:
+    """All routes. They hold nothing: what a call works on is on its desk."""
+    return Litestar(
         [_router()],
         openapi_config=None,
         logging_config=None,
@@ -110,8 +109,6 @@ def build(
             Exception: _fault,
         },
     )
-    open_to_all = frozenset((each.method, PREFIX + each.path) for each in declared_in(HANDLERS) if each.open_to_all)
-    return Door(inner, settings, authenticator, secrets, open_to_all, clock)
 
 
 def _router() -> Router:

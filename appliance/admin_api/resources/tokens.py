@@ -11,7 +11,6 @@ from pydantic import Field
 from appliance.access.authorise import Permission
 from appliance.access.keys import networks_in
 from appliance.access.service_tokens import ServiceToken
-from appliance.access.token_signing import signing_key
 from appliance.admin_api.answer import Limit, Offset, page
 from appliance.admin_api.resources.administrators import scope_in
 from appliance.admin_api.resources.models import Body, Label, Moment, Name, Networks, Told, moment_in
@@ -105,8 +104,7 @@ def create_token_(desk: OnDesk, data: JSONBody[NewTokenAsked]) -> MadeToken:
         expires_at=moment_in(data.expires_at, "expires_at") if data.expires_at else None,
         signed=data.signed,
     )
-    key = signing_key(desk.site.key, made.token.id) if data.signed else None
-    return MadeToken(info=TokenTold.of(made.token, desk.now), token=made.secret, signing_key=key)
+    return MadeToken(info=TokenTold.of(made.token, desk.now), token=made.secret, signing_key=made.signing_key)
 
 
 @route("DELETE", "/tokens/{token:str}", Permission.ADMINISTRATORS_WRITE, "tokens revoke", asks_twice=True)

@@ -8,10 +8,19 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from nacl.pwhash import argon2id
+
+from appliance.access import sessions
+from appliance.access.authorise import Permission
+from appliance.access.password import Cost
+from appliance.access.roles import Granted
 from appliance.admin_api.app import HANDLERS
 from appliance.admin_api.routes import PREFIX, Declared, declared_in
 from appliance.ledger.seal import Sealed, sealed_files
+from appliance.operations.administrators import create_administrator
 from appliance.operations.keys import create_key, pause_key
+from appliance.operations.roles import define_role
+from appliance.operations.service_tokens import create_token
 from appliance.operations.teams import make_team
 from appliance.operations.usage import seal_now
 from appliance.state.site import Site, open_site
@@ -22,6 +31,8 @@ from tests.appliance.papers import NOW, config_bytes, entropy, licence_bytes, re
 from tests.appliance.sites import CONSOLE, licensed_site, put_config
 
 ROUTES = tuple(declared_in(HANDLERS))
+ANNA, PASSWORD = "anna", "seven horses in a kitchen"
+CHEAP = Cost(argon2id.OPSLIMIT_MIN, argon2id.MEMLIMIT_MIN)
 OWN, OTHER = ("hospital", "ward-3"), ("bank", "desk")
 DOCUMENT = {"content-type": "application/octet-stream"}
 
@@ -55,18 +66,33 @@ def site_with_everything(folder: Path) -> Path:
         make_team(site, OWN[0], "idle", NOW)
         put_config(site, "models:\n  - alias: second\n    provider:\n      name: demo\n", serial=2)
         ended = NOW + timedelta(minutes=30)
+        create_administrator(site, ANNA, PASSWORD, [Granted("viewer")], NOW, cost=CHEAP)
+        put_session(site, ANNA)
+        define_role(site, "unused", "Nobody has it", [Permission.AUDIT_READ], NOW)
+        create_token(site, "nightly", [Permission.STATUS_READ], NOW)
         record(site, entry("x1", ended_at=int(ended.timestamp() * 1000)), name="w1")
         seal_now(site, NOW + timedelta(hours=1))
     return folder / "state"
 
 
+def put_session(site: Site, name: str) -> str:
+    """A session that anna has begun; its token."""
+    key = site.key.derive(b"ao sessions")
+    began = NOW + timedelta(hours=1, minutes=55)
+    return sessions.begin(site.database, key, name, "192.0.2.7", began, entropy("session", 32))[1]
+
+
 def examples(state: Path) -> dict[str, Example]:
     """By the name of the route."""
     with closing(open_site(state, by=CONSOLE)) as site:
-        return {**_plain(), **_documents(site), **_sealed(sealed_files(site.database)[0])}
+        return {
+            **_plain(sessions.list_all(site.database)[0].id),
+            **_documents(site),
+            **_sealed(sealed_files(site.database)[0]),
+        }
 
 
-def _plain() -> dict[str, Example]:
+def _plain(session: str) -> dict[str, Example]:
     team = f"/orgs/{OWN[0]}/teams/{OWN[1]}"
     key = f"/keys/key-of-{OWN[0]}"
 
@@ -117,6 +143,37 @@ def _plain() -> dict[str, Example]:
         "GET /providers": Example("/providers?limit=2"),
         "GET /providers/{provider:str}": Example("/providers/bedrock-converse"),
         "GET /openapi.json": Example("/openapi.json"),
+        "POST /sessions": Example("/sessions", body(name=ANNA, password=PASSWORD, code="000000")),
+        "POST /password": Example(
+            "/password", body(name=ANNA, password=PASSWORD, code="000000", new_password="another long sentence")
+        ),
+        "GET /whoami": Example("/whoami"),
+        "DELETE /whoami/session": Example("/whoami/session"),
+        "GET /whoami/sessions": Example("/whoami/sessions"),
+        "GET /sessions": Example("/sessions"),
+        "DELETE /sessions/{session:str}": Example(f"/sessions/{session}"),
+        "GET /administrators": Example("/administrators"),
+        "POST /administrators": Example(
+            "/administrators", body(name="berta", password=PASSWORD, roles=[{"role": "viewer"}])
+        ),
+        "GET /administrators/{name:str}": Example(f"/administrators/{ANNA}"),
+        "POST /administrators/{name:str}/roles": Example(
+            f"/administrators/{ANNA}/roles", body(role="team-lead", org=OWN[0], team=OWN[1])
+        ),
+        "DELETE /administrators/{name:str}/roles/{role:str}": Example(f"/administrators/{ANNA}/roles/viewer"),
+        "POST /administrators/{name:str}/disable": Example(f"/administrators/{ANNA}/disable"),
+        "POST /administrators/{name:str}/enable": Example(f"/administrators/{ANNA}/enable"),
+        "POST /administrators/{name:str}/reset": Example(f"/administrators/{ANNA}/reset", body(password=PASSWORD)),
+        "POST /administrators/{name:str}/totp": Example(f"/administrators/{ANNA}/totp"),
+        "DELETE /administrators/{name:str}": Example(f"/administrators/{ANNA}"),
+        "GET /roles": Example("/roles"),
+        "POST /roles": Example("/roles", body(name="auditor", title="Looks", permissions=["audit.read"])),
+        "GET /roles/{role:str}": Example("/roles/viewer"),
+        "PATCH /roles/{role:str}/networks": Example("/roles/viewer/networks", body(networks=["127.0.0.0/8"])),
+        "DELETE /roles/{role:str}": Example("/roles/unused"),
+        "GET /tokens": Example("/tokens"),
+        "POST /tokens": Example("/tokens", body(name="ci", permissions=["keys.read"], signed=True)),
+        "DELETE /tokens/{token:str}": Example("/tokens/nightly"),
     }
 
 
