@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,7 +21,7 @@ OF_THE_RELEASE = {
     "GET /providers": "the catalogue that ships: no state is looked at",
     "GET /providers/{provider:str}": "the catalogue that ships: no state is looked at",
     "GET /roles": "what a role holds: who grants one anywhere has to know, and it says nothing of who has it",
-    "GET /roles/{role:str}": "what a role holds: who grants one anywhere has to know, and it says nothing of who has it",
+    "GET /roles/{role:str}": "the same of one role",
 }
 """Routes without an operation that asks for a place: there is nothing in them to guard."""
 
@@ -81,9 +80,8 @@ def test_without_a_token_no_route_is_reached(unchanged: Asked, route: Declared) 
     tried = example(unchanged, route)
     before = but_the_trail(unchanged.state)
     for headers in ({}, {"cookie": "session=aos_abc; token=aot_abc"}, {"authorization": "Basic YTpi"}):
-        told = unchanged(
-            route.method, tried.target, headers={**tried.more.get("headers", {}), **headers}, **_rest(tried)
-        )
+        more = {**tried.more, "headers": {**tried.more.get("headers", {}), **headers}}
+        told = unchanged(route.method, tried.target, **more)
         assert (told.status_code, told.json()["error"]["code"]) == (401, "not_authenticated"), headers
         assert told.headers["www-authenticate"] == "Bearer"
     told = unchanged(route.method, tried.target, "token-that-nobody-gave-out", **tried.more)
@@ -99,7 +97,7 @@ def test_a_route_opens_to_those_who_have_what_it_declares_and_to_nobody_else(ask
     besides = {route.besides} if route.besides else set()
     if route.permission is Permission.ADMINISTRATORS_WRITE:
         # Nobody hands on what they do not hold, so whoever administers others here holds all the rest.
-        besides = ALL - {Permission.ADMINISTRATORS_WRITE}
+        besides = set(ALL) - {Permission.ADMINISTRATORS_WRITE}
     for permission in Permission:
         told = asked(route.method, tried.target, asked.known.token(permission, *besides), **tried.more)
         assert told.status_code < 500, told.text
@@ -174,7 +172,3 @@ def test_a_team_lead_reaches_their_own_team_and_no_other(template: Path, tmp_pat
         assert OWN[1] in own.text
     else:
         assert other.status_code in (403, 404), other.text
-
-
-def _rest(tried: Example) -> dict[str, Any]:
-    return {name: value for name, value in tried.more.items() if name != "headers"}
