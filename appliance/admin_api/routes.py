@@ -17,7 +17,9 @@ from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 
 from appliance.access.authorise import Permission
 from appliance.admin_api.desk import Desk
+from appliance.admin_api.errors import CallMalformed
 from appliance.errors import NotPermitted
+from licensing.shown import shown
 
 PREFIX = "/admin/v1"
 DESK = "ao.desk"
@@ -79,7 +81,7 @@ def route(
             sync_to_thread=True,
             status_code=status,
             media_type=media_type,
-            guards=[_need_somewhere],
+            guards=[_need_somewhere, _know_the_query],
             opt={"declared": declared},
             summary=(function.__doc__ or "").strip().partition("\n")[0],
             operation_id=function.__name__.rstrip("_"),
@@ -105,3 +107,12 @@ def _need_somewhere(connection: ASGIConnection[Any, Any, Any, Any], handler: Bas
     for each in declared.needs:
         if not principal.scopes(each):
             raise NotPermitted(f"{principal.name} may not do this: it needs {each.value}.")
+
+
+def _know_the_query(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """A member of the query that is misspelt, or comes twice, is not passed over: what it bounds would be unbounded."""
+    known = handler.parsed_fn_signature.parameters.keys() - {"desk", "data"}
+    named = [name for name, _ in connection.query_params.multi_items()]
+    for name in named:
+        if name not in known or name in connection.path_params or named.count(name) > 1:
+            raise CallMalformed(f"{shown(name, 64)!r} is no member of this call's query, or came twice.")

@@ -21,6 +21,7 @@ import httpx
 import pytest
 
 import appliance.admin_api
+from appliance.access import sessions
 from appliance.access.authorise import Permission
 from appliance.access.roles import Granted
 from appliance.access.totp import code_at, step_at
@@ -30,6 +31,7 @@ from appliance.operations.service_tokens import create_token
 from appliance.state.site import open_site
 from tests.appliance.admin_api.examples import CHEAP, PASSWORD
 from tests.appliance.gateways import Gateway, free_port
+from tests.appliance.papers import entropy
 from tests.appliance.sites import CONSOLE
 
 DEMO = "models:\n  - alias: demo\n    provider:\n      name: demo\n"
@@ -43,6 +45,7 @@ class Admin:
     def __init__(self, folder: Path, listen: str) -> None:
         self.gateway = Gateway(folder, DEMO)
         self.gateway.admin_listen = listen
+        self._sessions: dict[str, str] = {}
         self.socket = None if listen else self.gateway.state / "admin.sock"
         self.url = "http://ao" if self.socket else f"http://{listen}"
         with closing(open_site(self.gateway.state, by=CONSOLE)) as site:
@@ -58,6 +61,11 @@ class Admin:
         until(self.answers)
 
     def answers(self) -> bool:
+        if self.socket is not None:
+            # Asked first: the client leaves a socket file's descriptor open where nobody listens.
+            with closing(socket.socket(socket.AF_UNIX)) as probe:
+                if probe.connect_ex(str(self.socket)) != 0:
+                    return False
         try:
             return self("GET", "/whoami").status_code == 401
         except httpx.TransportError:
@@ -68,6 +76,15 @@ class Admin:
         headers = {**more.pop("headers", {}), **({"authorization": f"Bearer {token}"} if token else {})}
         with httpx.Client(transport=transport, trust_env=False, timeout=30) as client:
             return client.request(method, f"{self.url}/admin/v1{path}", headers=headers, **more)
+
+    def session(self, which: str) -> str:
+        """A session of anna, who is site admin: of one name always the same."""
+        with closing(open_site(self.gateway.state, by=CONSOLE)) as site:
+            key, now = site.key.derive(b"ao sessions"), datetime.now(UTC).replace(microsecond=0)
+            if which not in self._sessions:
+                began = sessions.begin(site.database, key, "anna", "192.0.2.7", now, entropy(which, 32))
+                self._sessions[which] = began[1]
+        return self._sessions[which]
 
     def processes(self) -> list[int]:
         """The main process of the admin API, and its worker."""
