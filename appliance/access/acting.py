@@ -28,11 +28,14 @@ def may_be_used(networks: tuple[Network, ...] | None, address: Address | None) -
 
 
 def maker_of(site: Site, name: str, origin: Origin) -> Principal:
-    """Who made a token, with what they hold wherever they are; nothing where they are gone or disabled."""
+    """Who made a token, as they would be from where it is used: limits of their roles hold for their tokens as well.
+
+    Nothing where they are gone or disabled.
+    """
     person = next((each for each in administrators.list_all(site.database) if each.name == name), None)
     if person is None or person.disabled_at is not None:
         return Principal(administrators.PREFIX + name, (), origin.told)
-    return Principal(administrators.PREFIX + name, grants_of(person.roles, custom_roles(site.database)), origin.told)
+    return principal_of(site, person, origin)
 
 
 def end_sessions(site: Site, administrator: str, now: datetime) -> int:

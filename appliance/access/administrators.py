@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -17,6 +17,7 @@ from appliance.access.authorise import Principal, Scope
 from appliance.access.keys import hash_of
 from appliance.access.roles import Granted
 from appliance.errors import AdministratorRefused, AdministratorUnknown
+from appliance.observe.audit import digest_of
 from appliance.state.at_rest import decrypted, encrypted
 from appliance.state.database import Connection, Row, transaction
 from appliance.state.site_key import SiteKey
@@ -60,6 +61,11 @@ class Secrets:
 def name_of(principal: Principal) -> str | None:
     """The administrator that this is; None: somebody at the host, or a service."""
     return principal.name.removeprefix(PREFIX) if principal.name.startswith(PREFIX) else None
+
+
+def digest(administrator: Administrator) -> str:
+    """Of the record, for the audit trail."""
+    return digest_of(replace(administrator, signed_in_at=None))
 
 
 def known_name(name: str) -> str:

@@ -137,9 +137,9 @@ def verify(db: Connection, seal_key: bytes) -> Verdict:
     """Whether the trail is what was written."""
     expected, previous = 1, FIRST
     for entry in entries(db):
-        fault = _fault(entry, expected, previous)
-        if fault is not None:
-            return Verdict(expected - 1, previous, expected, fault)
+        found = fault(entry, expected, previous)
+        if found is not None:
+            return Verdict(expected - 1, previous, expected, found)
         expected, previous = expected + 1, entry.digest
     count = expected - 1
     sealed = db.execute("SELECT seq, digest, seal FROM audit_head").fetchone()
@@ -156,7 +156,8 @@ def verify(db: Connection, seal_key: bytes) -> Verdict:
     return Verdict(count, previous, None, f"All {count} entries are as they were written.")
 
 
-def _fault(entry: Entry, expected: int, previous: str) -> str | None:
+def fault(entry: Entry, expected: int, previous: str) -> str | None:
+    """Why this is not the entry of that number after the one with that digest; None where it is."""
     if entry.seq != expected:
         return f"Entry {expected} is missing; entry {entry.seq} follows."
     if entry.previous != previous:

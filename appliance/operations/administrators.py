@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from appliance.access import administrators, attempts, sessions
+from appliance.access import administrators, attempts, service_tokens, sessions
 from appliance.access.acting import end_sessions
 from appliance.access.administrators import Administrator, known_name, recovery_codes
 from appliance.access.authorise import Permission
@@ -29,7 +29,6 @@ from appliance.access.roles import (
 from appliance.access.sessions import Session
 from appliance.access.totp import SECRET_BYTES, shown_secret, uri
 from appliance.errors import AdministratorRefused, AdministratorUnknown
-from appliance.observe.audit import digest_of
 from appliance.operations.sign_in import RandomBytes
 from appliance.state.database import transaction
 from appliance.state.site import Site
@@ -75,7 +74,7 @@ def create_administrator(
         for each in asked:
             administrators.put_role(db, name, each, site.actor, now)
         found = administrators.find(db, name)
-        site.record("administrator.create", _told(found), now, after=_digest(found))
+        site.record("administrator.create", _told(found), now, after=administrators.digest(found))
     return Enrolment(found, shown_secret(secret), uri(secret, name, site.id), codes)
 
 
@@ -103,7 +102,13 @@ def grant_role(site: Site, name: str, granted: Granted, now: datetime) -> tuple[
         changed = administrators.put_role(db, name, granted, site.actor, now)
         after = administrators.find(db, name)
         if changed:
-            site.record("administrator.grant", f"{name}: {granted}", now, before=_digest(before), after=_digest(after))
+            site.record(
+                "administrator.grant",
+                f"{name}: {granted}",
+                now,
+                before=administrators.digest(before),
+                after=administrators.digest(after),
+            )
     return _as_seen(site, after), changed
 
 
@@ -122,7 +127,13 @@ def revoke_role(site: Site, name: str, granted: Granted, now: datetime) -> tuple
         changed = administrators.drop_role(db, name, granted)
         after = administrators.find(db, name)
         if changed:
-            site.record("administrator.revoke", f"{name}: {granted}", now, before=_digest(before), after=_digest(after))
+            site.record(
+                "administrator.revoke",
+                f"{name}: {granted}",
+                now,
+                before=administrators.digest(before),
+                after=administrators.digest(after),
+            )
     return _as_seen(site, after), changed
 
 
@@ -180,14 +191,21 @@ def renew_totp(site: Site, name: str, now: datetime, *, random: RandomBytes = se
 
 
 def remove_administrator(site: Site, name: str, now: datetime) -> None:
-    """With roles and sessions; what they did stays in the trail. Raises AdministratorUnknown, AdministratorRefused,
-    NotPermitted."""
+    """With roles, sessions and the service tokens that they made; what they did stays in the trail.
+
+    Raises AdministratorUnknown, AdministratorRefused, NotPermitted.
+    """
     with transaction(site.database) as db:
         before = _subordinate(site, name)
         _require_another(site, before)
         end_sessions(site, name, now)
+        # Somebody of the same name who comes later is somebody else.
+        for each in service_tokens.list_all(db):
+            if each.created_by == name and each.revoked_at is None:
+                service_tokens.revoke(db, each, now)
+                site.record("token.revoke", f"{each.id} {each.name}", now)
         administrators.delete(db, name)
-        site.record("administrator.remove", _told(before), now, before=_digest(before))
+        site.record("administrator.remove", _told(before), now, before=administrators.digest(before))
 
 
 def list_sessions(site: Site, now: datetime) -> list[Session]:
@@ -226,7 +244,13 @@ def _enrolled(site: Site, how: str, before: Administrator, now: datetime, random
 
 def _changed(site: Site, how: str, before: Administrator, now: datetime) -> Administrator:
     after = administrators.find(site.database, before.name)
-    site.record(f"administrator.{how}", before.name, now, before=_digest(before), after=_digest(after))
+    site.record(
+        f"administrator.{how}",
+        before.name,
+        now,
+        before=administrators.digest(before),
+        after=administrators.digest(after),
+    )
     return after
 
 
@@ -267,10 +291,10 @@ def _as_seen(site: Site, administrator: Administrator) -> Administrator:
     return replace(administrator, roles=roles)
 
 
+def _digests(before: Administrator, after: Administrator) -> dict[str, str]:
+    return {"before": administrators.digest(before), "after": administrators.digest(after)}
+
+
 def _told(administrator: Administrator) -> str:
     roles = ", ".join(map(str, administrator.roles))
     return f"{administrator.name} ({roles or 'no role'})"
-
-
-def _digest(administrator: Administrator) -> str:
-    return digest_of(replace(administrator, signed_in_at=None))

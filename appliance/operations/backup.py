@@ -23,7 +23,7 @@ from appliance.operations.needs import needs
 from appliance.operations.site import write_request
 from appliance.operations.usage import seal_now
 from appliance.state.backup_file import BackupHeader, Member, RandomBytes, read_header, read_members, write_backup
-from appliance.state.database import copy_database, finished_segments, open_database
+from appliance.state.database import copy_database, finished_segments, open_database, transaction
 from appliance.state.site import DATABASE, SITE_KEY, TRUST_PIN, Site, open_site
 from licensing.keyfile import MODERATE, KdfLimits, KdfRecord
 from licensing.shown import shown
@@ -120,6 +120,8 @@ def restore(
         raise
     with closing(open_site(folder, by=unrestricted(by))) as site:
         carried = note_restored(site, predecessor, now)
+        with transaction(site.database) as db:  # nobody is signed in to a site that was put back
+            db.execute("DELETE FROM sessions")
         seal_now(site, now)
         write_request(site, folder / REQUEST, now)
         return Restored(site.id, epoch, predecessor, carried, header.made_at, folder / REQUEST)

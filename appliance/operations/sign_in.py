@@ -121,10 +121,13 @@ def change_own_password(
     def change(name: str, made: str | None) -> None:
         if made is None:
             raise ValueError("a new password was to be hashed")
+        before = administrators.find(site.database, name)
         administrators.put_password(site.database, name, made, now)
-        acting = replace(site, by=principal_of(site, administrators.find(site.database, name), origin))
-        ended = end_sessions(acting, name, now)
-        acting.record("administrator.password", name, now, detail={"sessions_ended": ended})
+        after = administrators.find(site.database, name)
+        acting = replace(site, by=principal_of(site, after, origin))
+        ended = {"sessions_ended": end_sessions(acting, name, now)}
+        digests = administrators.digest(before), administrators.digest(after)
+        acting.record("administrator.password", name, now, before=digests[0], after=digests[1], detail=ended)
 
     _looked_at(site, given, origin, now, cost, lambda _: new, change)
 

@@ -9,11 +9,14 @@ import ast
 import json
 from pathlib import Path
 
+from appliance.access.authorise import Permission
+from appliance.access.roles import BUILT_IN
 from appliance.observe.names import page_table
 from licensing.standing import TERMS, Rung
 
 ROOT = Path(__file__).resolve().parents[2]
 OPERATING = ROOT / "appliance" / "OPERATING.md"
+ADMINISTRATORS = ROOT / "appliance" / "access" / "ADMINISTRATORS.md"
 METRICS = ROOT / "appliance" / "observe" / "METRICS.md"
 LICENSING = ROOT / "licensing" / "README.md"
 README = ROOT / "README.md"
@@ -33,6 +36,17 @@ def ladder() -> str:
         serves, config = ("yes" if each else "no" for each in (terms.serves, terms.config_import))
         status = "–" if terms.serves else str(terms.http_status)
         lines.append(f"| `{rung}` | {serves} | {config} | {status} | {terms.exit_code} | {terms.remedy} |")
+    return "\n".join(lines) + "\n"
+
+
+def roles() -> str:
+    """The built-in roles as a Markdown table, from `appliance.access.roles.BUILT_IN`."""
+    lines = ["| role | what it is | permissions |", "|---|---|---|"]
+    for role in BUILT_IN.values():
+        held = ", ".join(f"`{each.value}`" for each in Permission if each in role.permissions)
+        told = "all" if role.permissions == frozenset(Permission) else held
+        scope = " (for the whole site only)" if role.site_only else ""
+        lines.append(f"| `{role.name}` | {role.title}{scope} | {told} |")
     return "\n".join(lines) + "\n"
 
 
@@ -139,6 +153,14 @@ def test_the_page_of_metrics_names_those_that_there_are() -> None:
     assert METRICS.read_text(encoding="utf-8") == with_metrics(METRICS.read_text(encoding="utf-8"))
 
 
+def with_roles(page: str) -> str:
+    return _between(page, "<!-- roles -->\n", roles(), "<!-- /roles -->\n")
+
+
+def test_the_page_of_administrators_shows_the_roles_that_there_are() -> None:
+    assert ADMINISTRATORS.read_text(encoding="utf-8") == with_roles(ADMINISTRATORS.read_text(encoding="utf-8"))
+
+
 def test_the_package_that_is_audited_stays_small_and_says_how_small() -> None:
     assert code_lines() <= AUDITABLE_LINES
     assert LICENSING.read_text(encoding="utf-8") == with_lines(LICENSING.read_text(encoding="utf-8"))
@@ -154,6 +176,7 @@ def test_a_page_that_tells_another_ladder_is_noticed() -> None:
 
 
 if __name__ == "__main__":
+    ADMINISTRATORS.write_text(with_roles(ADMINISTRATORS.read_text(encoding="utf-8")), encoding="utf-8")
     METRICS.write_text(with_metrics(METRICS.read_text(encoding="utf-8")), encoding="utf-8")
     OPERATING.write_text(with_ladder(OPERATING.read_text(encoding="utf-8")), encoding="utf-8")
     README.write_text(with_costs(README.read_text(encoding="utf-8")), encoding="utf-8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from appliance.errors import BackupRefused
 from appliance.ledger.journal import Journal
 from appliance.ledger.seal import sealed_files
 from appliance.ledger.store import take_in
+from appliance.operations.administrators import list_administrators, list_sessions
 from appliance.operations.backup import BackedUp, back_up, restore
 from appliance.operations.keys import create_key
 from appliance.operations.licence import standing
@@ -30,6 +31,7 @@ from licensing.standing import Rung
 from licensing.usage import Usage, faults_between, faults_within, open_usage
 from media.errors import AlreadyThere
 from media.passphrase import AskPassphrase, Passphrase
+from tests.appliance.access.administered import let_in, make
 from tests.appliance.entries import begun, entry, outcomes, record
 from tests.appliance.papers import NOW, entropy, licence_bytes, receipt_bytes
 from tests.appliance.sites import CONSOLE, make_site, on_stick, put_config, put_licence
@@ -243,3 +245,13 @@ def test_all_that_came_with_the_backup_is_in_the_first_file_also_after_days(site
         assert first.tree.size == 4
         assert "late_entries" not in {each.code for each in first.anomalies}
         assert [each.tree.size for each in rest if each.tree.size] == [1]
+
+
+def test_nobody_is_signed_in_to_a_site_that_was_put_back(site: Site, tmp_path: Path) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    let_in(site, make(site), now)
+    restore(backed_up(site, tmp_path).file, tmp_path / "new", typed(SECRET), LATER, by=CONSOLE)
+    with closing(open_site(tmp_path / "new")) as back:
+        assert [each.name for each in list_administrators(back)] == ["anna"]
+        assert list_sessions(back, now) == []
+    assert len(list_sessions(site, now)) == 1
