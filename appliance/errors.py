@@ -201,6 +201,7 @@ class RollbackRefused(ApplianceError):
 class ProviderUnknown(ApplianceError):
     code = "provider_unknown"
     exit_code = 69
+    http_status = 404
     default_remedy = "List the catalogue: ao providers list."
 
 
@@ -214,6 +215,7 @@ class ModelUnknown(ApplianceError):
 class KeyUnknown(ApplianceError):
     code = "key_unknown"
     exit_code = 70
+    http_status = 404
     default_remedy = "List the keys: ao keys list."
 
 
@@ -232,6 +234,7 @@ class CapsRefused(ApplianceError):
 class TeamUnknown(ApplianceError):
     code = "team_unknown"
     exit_code = 73
+    http_status = 404
     default_remedy = "List them: ao orgs list, ao teams list."
 
 
@@ -338,6 +341,7 @@ class NothingToExport(ApplianceError):
 class UsageUnknown(ApplianceError):
     code = "usage_unknown"
     exit_code = 81
+    http_status = 404
     default_remedy = "Check that the file belongs to this site: ao usage show."
 
 
@@ -351,6 +355,7 @@ class StorageFull(ApplianceError):
 class EntryUnknown(ApplianceError):
     code = "entry_unknown"
     exit_code = 83
+    http_status = 404
     default_remedy = "Check the request id; a call of today is in no file until its day is sealed."
 
 

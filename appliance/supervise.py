@@ -21,6 +21,7 @@ from pathlib import Path
 from types import FrameType
 
 from appliance.access.authorise import Permission, Principal, authorise, unrestricted
+from appliance.admin_process import AdminProcess
 from appliance.announcing import Announcer
 from appliance.config.in_force import open_config_in_force
 from appliance.config.secrets import host_secrets
@@ -86,6 +87,7 @@ def serve(settings: Settings, *, on_ready: Callable[[Site, Standing], None], by:
     stop = _Stop()
     metrics = empty_folder(settings.state_dir)
     gateway = GatewayProcess(settings, metrics)
+    admin = AdminProcess(settings)
     try:
         standing = check_may_serve(site, settings)
         check_port(settings)
@@ -99,8 +101,9 @@ def serve(settings: Settings, *, on_ready: Callable[[Site, Standing], None], by:
             if not stop.asked:
                 on_ready(site, standing)
             with _showing(site, standing, metrics) as shown:
-                _keep_books(site, settings, gateway, standing, stop, *shown)
+                _keep_books(site, settings, gateway, admin, standing, stop, *shown)
         finally:
+            admin.stop()
             gateway.stop()
             _close_books(site, run)
     finally:
@@ -143,6 +146,7 @@ def _keep_books(
     site: Site,
     settings: Settings,
     gateway: GatewayProcess,
+    admin: AdminProcess,
     standing: Standing,
     stop: _Stop,
     tally: Tally,
@@ -161,6 +165,7 @@ def _keep_books(
     while not stop.asked:
         time.sleep(TAKE_IN_SECONDS)
         gateway.keep_up(time.monotonic())
+        admin.keep_up(time.monotonic())
         try:
             take_in(site.database, site.journal_folder, _now(), taken=taken)
             books.took_in()

@@ -55,8 +55,12 @@ def add_to(main: click.Group) -> None:
                 signed=signed,
             )
         return Result(
-            {**_data(made.token, face.now), "token": made.secret},
-            [made.secret, f"This is the only time that {made.token.id} is shown; store it now."],
+            {**_data(made.token, face.now), "token": made.secret, "signing_key": made.signing_key},
+            [
+                made.secret,
+                *([f"Key to sign its calls with: {made.signing_key}"] if made.signing_key else []),
+                f"This is the only time that {made.token.id} is shown; store it now.",
+            ],
         )
 
     @command(group, "list", example="ao tokens list")

@@ -18,7 +18,12 @@ from media.reader import read_document
 
 def find_keys(file: Path, source: Source, home: Home, now: datetime) -> Found:
     """What an export holds; nothing is changed. Raises MediaError, KeyRefused."""
-    return read_keys(read_document(file, limit=LIMIT_BYTES), source, home, now, file=shown(str(file)))
+    return find_keys_in(read_document(file, limit=LIMIT_BYTES), source, home, now, file=shown(str(file)))
+
+
+def find_keys_in(data: bytes, source: Source, home: Home, now: datetime, *, file: str) -> Found:
+    """The same for bytes that were read already; `file` is what a refusal calls them."""
+    return read_keys(data, source, home, now, file=file)
 
 
 def import_keys(site: Site, found: Found, source: Source, now: datetime) -> list[ApiKey]:

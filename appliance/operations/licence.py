@@ -66,7 +66,13 @@ def examine_licence(site: Site, file: Path, now: datetime) -> Candidate:
     """
     data = read_document(file, limit=LIMITS["licence"])
     with naming(file):
-        judged, verified = judge_licence(site, data, now)
+        return examine_licence_bytes(site, data, now)
+
+
+@needs(Permission.LICENCE_READ)
+def examine_licence_bytes(site: Site, data: bytes, now: datetime) -> Candidate:
+    """The same for bytes that were read already."""
+    judged, verified = judge_licence(site, data, now)
     if judged.standing.rung in NOT_TO_BE_IMPORTED:
         raise LicenceRefused(judged.standing)
     stops = () if judged.arrival is Arrival.SAME else tuple(consequences(site, judged))

@@ -13,6 +13,7 @@ from appliance.access.authorise import SITE, Permission, Scope
 from appliance.access.keys import Network
 from appliance.access.roles import complete, require_may_hand_on
 from appliance.access.service_tokens import SECRET_BYTES, ServiceToken
+from appliance.access.token_signing import signing_key
 from appliance.observe.audit import digest_of
 from appliance.operations.sign_in import RandomBytes
 from appliance.state.database import transaction
@@ -21,10 +22,12 @@ from appliance.state.site import Site
 
 @dataclass(frozen=True, slots=True, repr=False)
 class NewToken:
-    """A token just made, with its secret: to be shown once."""
+    """A token just made, with its secret, and the key that its calls must be signed with if they must: to be shown
+    once."""
 
     token: ServiceToken
     secret: str
+    signing_key: str | None = None
 
 
 def create_token(
@@ -61,7 +64,7 @@ def create_token(
         made, secret = service_tokens.create(db, token_key(site), asked, random(SECRET_BYTES))
         told = ", ".join(sorted(each.value for each in held))
         site.record("token.create", f"{made.id} {name}: {told} for {within}", now, after=_digest(made))
-    return NewToken(made, secret)
+    return NewToken(made, secret, signing_key(site.key, made.id) if signed else None)
 
 
 def list_tokens(site: Site) -> list[ServiceToken]:

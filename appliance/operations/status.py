@@ -15,6 +15,7 @@ from appliance.ledger.unacknowledged import Use, acknowledged_seq, unacknowledge
 from appliance.operations.needs import needs
 from appliance.operations.route import DeploymentHealth, health_of
 from appliance.operations.site import ready_request
+from appliance.state.admin_address import noted_address
 from appliance.state.health import HealthFolder
 from appliance.state.serving import is_serving
 from appliance.state.site import Site
@@ -42,6 +43,7 @@ class Status:
     health: tuple[DeploymentHealth, ...]
     keys_active: int
     running_since: str | None
+    admin_api: str | None
     uses: tuple[Use, ...]
     open_since: datetime
     sealed_seq: int
@@ -69,6 +71,7 @@ def status(site: Site, now: datetime, monotonic: float) -> Status:
         health=tuple(health_of(config, HealthFolder(site.folder), monotonic)) if config else (),
         keys_active=sum(key.usable(now) for key in list_keys(site.database)),
         running_since=run["started"] if run and is_serving(site.folder) else None,
+        admin_api=noted_address(site.folder) if is_serving(site.folder) else None,
         uses=tuple(unacknowledged_uses(site, now)),
         open_since=open_since(site),
         sealed_seq=last.seq if last else 0,

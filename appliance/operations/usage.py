@@ -171,6 +171,21 @@ def unacknowledged_files(site: Site) -> list[Sealed]:
 
 
 @needs(Permission.USAGE_READ)
+def every_file(site: Site) -> list[Sealed]:
+    """Every file of this epoch, acknowledged or not."""
+    return sealed_files(site.database)
+
+
+@needs(Permission.USAGE_READ)
+def usage_file(site: Site, seq: int) -> Sealed:
+    """One sealed file of this epoch. Raises UsageUnknown."""
+    found = next((each for each in sealed_files(site.database, seq - 1) if each.seq == seq), None)
+    if found is None:
+        raise UsageUnknown(f"There is no usage file {seq}.")
+    return found
+
+
+@needs(Permission.USAGE_READ)
 def own_key(site: Site) -> PublicKey:
     """The key that signs this site's usage files."""
     return site.key.public_key

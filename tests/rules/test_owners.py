@@ -23,13 +23,13 @@ class Owned:
 OWNED = (
     Owned(
         "litestar",
-        ("appliance/gateway", "appliance/boot.py"),
-        "The web framework ends where HTTP is served; decisions do not know what a request is.",
+        ("appliance/gateway", "appliance/boot.py", "appliance/admin_api"),
+        "The web framework ends where HTTP is served, to apps and to administrators; decisions know no request.",
     ),
     Owned(
         "granian",
-        ("appliance/gateway", "appliance/boot.py"),
-        "The server is started in one place.",
+        ("appliance/gateway", "appliance/boot.py", "appliance/admin_api/server.py"),
+        "The server is started in one place for apps, and in one for administrators.",
     ),
     Owned(
         "ry",

@@ -36,6 +36,7 @@ NO_SITE: Mapping[str, str] = {
     "audit.verify_export": "It checks a file that somebody has against a key that they name, on any machine.",
     "config_seal.seal_config": "It seals a value to a site whose request is at hand, on any machine.",
     "key_import.find_keys": "It reads another gateway's export; taking over what it holds is asked for.",
+    "key_import.find_keys_in": "It reads another gateway's export; taking over what it holds is asked for.",
     "media_watch.holds_something_for": "It looks at a medium.",
     "media_watch.until_mounts_change": "It waits.",
     "media_watch.watch": "It waits for media; what is done with one is asked for, each time.",
