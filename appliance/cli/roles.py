@@ -10,6 +10,7 @@ from appliance.access.authorise import Permission
 from appliance.access.keys import Network, networks_in
 from appliance.access.roles import Role, permission_called
 from appliance.cli.face import Face, Result, command, table
+from appliance.errors import RoleRefused
 from appliance.operations.roles import define_role, find, limit_role, list_roles, remove_role
 
 
@@ -54,10 +55,10 @@ def add_to(main: click.Group) -> None:
 
         The host's console is never limited.
         """
-        if bool(networks) == from_anywhere:
-            raise click.UsageError("Give one or more --from, or --from-anywhere.")
-        listed = None if from_anywhere else networks_in(networks)
+        listed = networks_in(networks or None)
         with face.site() as site:
+            if bool(networks) == from_anywhere:
+                raise RoleRefused("Give one or more --from, or --from-anywhere, and not both.")
             role = limit_role(site, name, listed, face.now)
         return _shown(role, listed, [f"{role.name} is limited."])
 

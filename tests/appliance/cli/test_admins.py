@@ -95,7 +95,7 @@ def test_a_password_is_typed_twice_and_never_an_argument(state: Path) -> None:
         (["roles", "remove", "viewer"], 133),
         (["roles", "remove", "no-such"], 132),
         (["roles", "limit", "viewer", "--from", "10.0.0.1/8"], 71),
-        (["roles", "limit", "viewer"], 2),
+        (["roles", "limit", "viewer"], 133),
         (["tokens", "create", "--name", "ci", "--permission", "administrators.write"], 135),
         (["tokens", "create", "--name", "C I", "--permission", "audit.read"], 135),
         (["tokens", "create", "--name", "ci", "--permission", "audit.read", "--expires", "2020-01-01"], 135),
