@@ -30,6 +30,16 @@ model call is in gateway/errors.py.)
         ├── TeamRefused          74  an org or team that cannot be made, or be deleted yet
         ├── NotPermitted         75  the administrator's roles do not allow this here
         ├── WebhookUnknown       76  no webhook of that name in the config in force
+        ├── AdministratorUnknown 110 no administrator of that name
+        ├── AdministratorRefused 111 an administrator, password or grant that cannot be
+        ├── RoleUnknown         112  no role of that name
+        ├── RoleRefused         113  a role that cannot be, or not there
+        ├── TokenUnknown        114  no service token of that name
+        ├── TokenRefused        115  a service token that cannot be made as asked
+        ├── SessionUnknown      116  no session of that id
+        ├── SignInRefused       117  name, password or code is not right
+        ├── SignInHeldBack      118  too many refused attempts: not yet
+        ├── NotSignedIn         119  no session or service token, or one that has ended
         ├── NothingToExport      80  no sealed usage matches
         ├── UsageUnknown         81  a usage file or receipt that this site's chain does not know
         ├── ModelUnknown        104  no model of that name, or not for this site
@@ -242,6 +252,81 @@ class WebhookUnknown(ApplianceError):
     code = "webhook_unknown"
     exit_code = 76
     default_remedy = "List those that the config names: ao webhooks list."
+
+
+class AdministratorUnknown(ApplianceError):
+    code = "administrator_unknown"
+    exit_code = 110
+    http_status = 404
+    default_remedy = "List them: ao admins list."
+
+
+class AdministratorRefused(ApplianceError):
+    code = "administrator_refused"
+    exit_code = 111
+    default_remedy = "Correct it and try again; nothing was changed."
+
+
+class RoleUnknown(ApplianceError):
+    code = "role_unknown"
+    exit_code = 112
+    http_status = 404
+    default_remedy = "List them: ao roles list."
+
+
+class RoleRefused(ApplianceError):
+    code = "role_refused"
+    exit_code = 113
+    default_remedy = "Correct the option and try again."
+
+
+class TokenUnknown(ApplianceError):
+    code = "token_unknown"
+    exit_code = 114
+    http_status = 404
+    default_remedy = "List them: ao tokens list."
+
+
+class TokenRefused(ApplianceError):
+    code = "token_refused"
+    exit_code = 115
+    default_remedy = "Correct the option and try again."
+
+
+class SessionUnknown(ApplianceError):
+    code = "session_unknown"
+    exit_code = 116
+    http_status = 404
+    default_remedy = "List them: ao sessions list."
+
+
+class SignInRefused(ApplianceError):
+    """The same whatever was wrong: it tells nobody which names there are."""
+
+    code = "sign_in_refused"
+    exit_code = 117
+    http_status = 401
+    default_remedy = "Try again with the next code. Who has lost one of them is helped at the host (ao admins reset)."
+
+
+class SignInHeldBack(ApplianceError):
+    """`retry_after`: in how many seconds another attempt is looked at."""
+
+    code = "sign_in_held_back"
+    exit_code = 118
+    http_status = 429
+    default_remedy = "Wait so long, or have it cleared at the host: ao admins reset NAME."
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class NotSignedIn(ApplianceError):
+    code = "not_signed_in"
+    exit_code = 119
+    http_status = 401
+    default_remedy = "Sign in again, or use a service token that is in force."
 
 
 class NothingToExport(ApplianceError):

@@ -20,6 +20,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 
+from appliance.access.authorise import Permission, Principal, authorise, unrestricted
 from appliance.announcing import Announcer
 from appliance.config.in_force import open_config_in_force
 from appliance.config.secrets import host_secrets
@@ -73,13 +74,14 @@ class _Stop:
         self.asked = True
 
 
-def serve(settings: Settings, *, on_ready: Callable[[Site, Standing], None]) -> None:
+def serve(settings: Settings, *, on_ready: Callable[[Site, Standing], None], by: Principal) -> None:
     """Serves until SIGTERM or SIGINT. `on_ready` is called once, when calls are being answered.
 
     Raises the reason where the site may not serve, PortTaken, AlreadyServing, GatewayFailed.
     """
+    authorise(by, Permission.HOST_WRITE)
     keep_memory_to_oneself()
-    site = open_site(settings.state_dir)
+    site = open_site(settings.state_dir, by=unrestricted(by))
     lock = ServingLock(settings.state_dir)
     stop = _Stop()
     metrics = empty_folder(settings.state_dir)

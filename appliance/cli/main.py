@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from appliance.cli import (
+    admins,
     anomaly,
     audit,
     backup,
@@ -18,8 +19,11 @@ from appliance.cli import (
     providers,
     quickstart,
     receipt,
+    roles,
     route,
     serve,
+    service_tokens,
+    sessions,
     site,
     status,
     teams,
@@ -41,7 +45,8 @@ def main() -> None:
     10-19 a document was refused, 20-28 the licence does not allow it,
     40-49 this host or its state, 50-59 media, 60-69 the config,
     70-79 API keys, orgs, teams and webhooks, 80-89 usage, 90-99 passphrases,
-    100-109 the running gateway, its audit trail, media that are plugged in.
+    100-109 the running gateway, its audit trail, media that are plugged in,
+    110-119 administrators, roles, tokens, sessions.
     Every refusal also has a stable code in [brackets].
     """
 
@@ -52,6 +57,10 @@ config.add_to(main)
 route.add_to(main)
 keys.add_to(main)
 teams.add_to(main)
+admins.add_to(main)
+roles.add_to(main)
+service_tokens.add_to(main)
+sessions.add_to(main)
 serve.add_to(main)
 usage.add_to(main)
 ledger.add_to(main)

@@ -35,5 +35,5 @@ def add_to(main: click.Group) -> None:
                 for warning in standing.warnings:
                     click.echo(f"Warning: {warning}")
 
-        serve_until_stopped(settings, on_ready=ready)
+        serve_until_stopped(settings, on_ready=ready, by=face.by)
         return Result({"stopped": True}, ["Stopped."])

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from appliance.access.authorise import Permission
 from appliance.config.in_force import open_config_in_force
 from appliance.config.model import Config
 from appliance.config.open import OpenedConfig, check_against_licence, open_config
@@ -13,6 +14,7 @@ from appliance.config.plan import Plan, plan
 from appliance.config.sealed import is_clear
 from appliance.config.secrets import SecretLookup, resolve_keys, resolve_webhook
 from appliance.errors import ConfigFrozen, ConfigRefused, LicenceRefused, SealRefused, SecretMissing
+from appliance.operations.needs import needs
 from appliance.state.site import Site
 from appliance.state.standing import judge_site
 from licensing.document import Verified
@@ -34,6 +36,7 @@ class Candidate:
     secrets: SecretLookup = field(repr=False)
 
 
+@needs(Permission.CONFIG_READ)
 def examine_config(site: Site, file: Path, secrets: SecretLookup, now: datetime) -> Candidate:
     """Reads and checks a config without changing anything.
 
@@ -44,6 +47,7 @@ def examine_config(site: Site, file: Path, secrets: SecretLookup, now: datetime)
         return examine_bytes(site, data, secrets, now)
 
 
+@needs(Permission.CONFIG_READ)
 def examine_bytes(site: Site, data: bytes, secrets: SecretLookup, now: datetime) -> Candidate:
     """The same for bytes that were read already."""
     opened, standing = _opened(site, data, now)
@@ -60,6 +64,7 @@ def examine_bytes(site: Site, data: bytes, secrets: SecretLookup, now: datetime)
     return _checked(site, opened, standing, data, secrets, arrival)
 
 
+@needs(Permission.CONFIG_READ)
 def compare_config(site: Site, file: Path, now: datetime) -> Plan:
     """What a config would change: who signed it is checked, whether this host could serve it is not."""
     with naming(file):
@@ -67,6 +72,7 @@ def compare_config(site: Site, file: Path, now: datetime) -> Plan:
     return _plan(site, opened)
 
 
+@needs(Permission.CONFIG_WRITE)
 def activate_config(site: Site, candidate: Candidate, now: datetime) -> Arrival:
     """Puts an examined config in force; every worker takes it up with its next request.
 
@@ -82,12 +88,14 @@ def activate_config(site: Site, candidate: Candidate, now: datetime) -> Arrival:
     return candidate.arrival
 
 
+@needs(Permission.CONFIG_READ)
 def config_in_force(site: Site) -> tuple[Config, str]:
     """The active config and its text, verified again. Raises ConfigMissing, and what opening it refuses."""
     opened = open_config_in_force(site, site.trust())
     return opened.verified.claims, opened.text
 
 
+@needs(Permission.CONFIG_READ)
 def check_candidate(site: Site, data: bytes, secrets: SecretLookup, now: datetime) -> Candidate:
     """A config that this site had before, checked as if it came in now, but for its serial."""
     opened, standing = _opened(site, data, now)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
+from appliance.access.authorise import Permission
 from appliance.access.key_import import LIMIT_BYTES, Found, Home, Source, read_keys
 from appliance.access.keys import ApiKey, import_key
 from appliance.errors import KeyRefused
+from appliance.operations.keys import require_may_fill
 from appliance.state.database import transaction
 from appliance.state.site import Site
 from licensing.shown import shown
@@ -20,7 +22,12 @@ def find_keys(file: Path, source: Source, home: Home, now: datetime) -> Found:
 
 
 def import_keys(site: Site, found: Found, source: Source, now: datetime) -> list[ApiKey]:
-    """Raises KeyRefused where one of them is known here already, or cannot be taken; then none is taken."""
+    """Raises KeyRefused where one of them is known here already, or cannot be taken, and NotPermitted where one would
+    be of an org or team that whoever acts makes no keys in; then none is taken."""
+    site.require_somewhere(Permission.KEYS_WRITE)
+    for foreign in found.keys:
+        site.require(Permission.KEYS_WRITE, foreign.org, foreign.team)
+        require_may_fill(site, foreign.org, foreign.team)
     taken: list[ApiKey] = []
     with transaction(site.database):
         for number, foreign in enumerate(found.keys, 1):

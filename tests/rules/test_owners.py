@@ -62,6 +62,11 @@ OWNED = (
         "Commands parse and render; what they do can be done without a terminal.",
     ),
     Owned(
+        "segno",
+        ("appliance/cli/qr.py",),
+        "A picture of a secret is drawn in one place, on a terminal, and written nowhere.",
+    ),
+    Owned(
         "botocore",
         ("appliance/providers/bedrock",),
         "AWS's library signs and decodes; its clients and its search for credentials are met nowhere.",
