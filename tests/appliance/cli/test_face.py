@@ -22,6 +22,7 @@ WORDS = {
     "keys import": ["/nowhere/file.json", "--as", "litellm"],
     "keys revoke": ["x", "--yes"],
     "quickstart": ["--dir", "/proc/nowhere"],
+    "webhooks retry": ["--all"],
 }
 """Arguments for those that need others than a file that is not there."""
 

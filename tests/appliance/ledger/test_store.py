@@ -42,12 +42,19 @@ def anomalies(site: Site) -> list[str]:
 
 
 def test_every_column_of_an_entry_is_in_the_ledger(site: Site) -> None:
-    made = entry("a", first_token_ms=None, cached_tokens=3, endpoint="embeddings", outcome=Outcome.CLIENT_GONE)
+    made = entry(
+        "a",
+        first_token_ms=None,
+        cached_tokens=3,
+        endpoint="embeddings",
+        outcome=Outcome.CLIENT_GONE,
+        source="10.0.0.0/24",
+    )
     record(site, made, name="w")
     take(site)
     row = dict(site.database.execute("SELECT * FROM ledger").fetchone())
     assert row.pop("seq") is None
-    assert row == {name: getattr(made, name) for name in made.__struct_fields__ if name != "cost"}
+    assert row == {name: getattr(made, name) for name in made.__struct_fields__ if name not in ("cost", "source")}
 
 
 def test_taking_in_twice_changes_nothing(site: Site) -> None:
