@@ -49,6 +49,17 @@ class Example:
         return PREFIX + self.path
 
 
+SECOND = """models:
+  - alias: second
+    provider:
+      name: demo
+webhooks:
+  - name: siem
+    url: https://siem.local/ao
+    secret: ${SIEM}
+"""
+
+
 def named(route: Declared) -> str:
     return f"{route.method} {route.path}"
 
@@ -64,7 +75,7 @@ def site_with_everything(folder: Path) -> Path:
         pause_key(site, "paused", "because", NOW)
         make_team(site, "empty", "", NOW)
         make_team(site, OWN[0], "idle", NOW)
-        put_config(site, "models:\n  - alias: second\n    provider:\n      name: demo\n", serial=2)
+        put_config(site, SECOND, serial=2)
         ended = NOW + timedelta(minutes=30)
         create_administrator(site, ANNA, PASSWORD, [Granted("viewer")], NOW, cost=CHEAP)
         put_session(site, ANNA)
