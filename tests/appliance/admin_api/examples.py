@@ -56,7 +56,7 @@ SECOND = """models:
 webhooks:
   - name: siem
     url: https://siem.local/ao
-    secret: ${SIEM}
+    secret: long-enough-for-an-hmac
 """
 
 
