@@ -329,6 +329,7 @@ class NotSignedIn(ApplianceError):
 class WebhookUnknown(ApplianceError):
     code = "webhook_unknown"
     exit_code = 76
+    http_status = 404
     default_remedy = "List those that the config names: ao webhooks list."
 
 

@@ -26,6 +26,7 @@ from appliance.admin_api.door import REFUSED, Door, of_database
 from appliance.admin_api.errors import AdminFault, CallMalformed, CallTooLarge, NoSuchMethod, NoSuchRoute
 from appliance.admin_api.resources import (
     administrators,
+    anomaly,
     audit,
     config,
     documents,
@@ -38,6 +39,7 @@ from appliance.admin_api.resources import (
     teams,
     tokens,
     usage,
+    webhooks,
 )
 from appliance.admin_api.routes import PREFIX, OnDesk, declared_in, desk_of, route
 from appliance.config.secrets import SecretLookup
@@ -59,6 +61,8 @@ RESOURCES: tuple[Sequence[HTTPRouteHandler], ...] = (
     audit.ROUTES,
     status.ROUTES,
     routing.ROUTES,
+    anomaly.ROUTES,
+    webhooks.ROUTES,
     sessions.ROUTES,
     administrators.ROUTES,
     roles.ROUTES,

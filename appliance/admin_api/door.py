@@ -12,7 +12,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -43,6 +43,9 @@ JSON_LIMIT = 64 * 1024
 DOCUMENT_LIMIT = LIMITS["config"]
 DOCUMENT_TYPE = "application/octet-stream"
 BODY_SECONDS = 30.0
+STRANGERS_LIMIT = 8 * 1024
+STRANGERS_SECONDS = 5.0
+SIGN_INS_AT_ONCE = 2
 REFUSED = "ao.refused"
 """Where a route's own refusal is left in a call's scope, for the record."""
 
@@ -71,6 +74,7 @@ class Door:
         self._open_to_all = open_to_all
         self._clock = clock
         self._refused = RefusedCalls()
+        self._signing_in = asyncio.Semaphore(SIGN_INS_AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         asked: Any = scope
@@ -86,14 +90,17 @@ class Door:
             site = await asyncio.to_thread(open_site, self._settings.state_dir, by=who)
             caller = await asyncio.to_thread(self._caller, site, asked, headers, peer)
             who = caller.principal
-            body = await _body(receive, headers)
+            strange = who.name == NOBODY.name
+            body = await _body(receive, headers, strange=strange)
             call = _call(asked, headers, body)
             if caller.signed:
                 await asyncio.to_thread(self._check_signature, site, caller, call, headers)
             desk = Desk(replace(site, by=who), caller, peer, call, self._settings, self._secrets, self._clock)
             # Routes are found by the path as it was sent, so that a name that holds a slash is still one name.
             inner: Any = {**asked, "path": asked["raw_path"].decode("latin-1"), DESK: desk}
-            await self._inner(inner, _replayed(body, receive), sender)
+            # Whoever signs in may have to wait for a hash; those who have a token never wait for them.
+            async with self._signing_in if strange else nullcontext():
+                await self._inner(inner, _replayed(body, receive), sender)
             refusal = inner.get(REFUSED)
         except Refusal as met:
             refusal = met
@@ -186,14 +193,15 @@ def _call(asked: Any, headers: dict[str, str], body: bytes) -> Call:
     return Call(asked["method"], target, body, digest, headers.get(confirmation.HEADER))
 
 
-async def _body(receive: Receive, headers: dict[str, str]) -> bytes:
+async def _body(receive: Receive, headers: dict[str, str], *, strange: bool) -> bytes:
     """Raises CallTooLarge, CallTooSlow."""
+    seconds = STRANGERS_SECONDS if strange else BODY_SECONDS
     is_document = headers.get("content-type", "").partition(";")[0].strip().lower() == DOCUMENT_TYPE
-    limit = DOCUMENT_LIMIT if is_document else JSON_LIMIT
+    limit = STRANGERS_LIMIT if strange else DOCUMENT_LIMIT if is_document else JSON_LIMIT
     pieces: list[bytes] = []
     size = 0
     try:
-        async with asyncio.timeout(BODY_SECONDS):
+        async with asyncio.timeout(seconds):
             while True:
                 message: Any = await receive()
                 if message["type"] != "http.request":
@@ -205,7 +213,7 @@ async def _body(receive: Receive, headers: dict[str, str]) -> bytes:
                 if not message.get("more_body"):
                     return b"".join(pieces)
     except TimeoutError:
-        raise CallTooSlow(f"The body did not arrive within {BODY_SECONDS:.0f} seconds.") from None
+        raise CallTooSlow(f"The body did not arrive within {seconds:.0f} seconds.") from None
 
 
 def _replayed(body: bytes, further: Receive) -> Receive:

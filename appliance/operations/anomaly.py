@@ -21,7 +21,8 @@ from appliance.access.anomaly.judge import (
 )
 from appliance.access.authorise import Permission
 from appliance.access.kept_histories import Finding
-from appliance.access.keys import ApiKey, find_key
+from appliance.access.keys import ApiKey
+from appliance.operations.keys import find_key
 from appliance.state.database import transaction
 from appliance.state.site import Site
 from licensing.document import format_time
@@ -108,8 +109,7 @@ def set_rules(
 
 def show_key(site: Site, name_or_id: str, now: datetime) -> Watched:
     """As of the last few seconds. Raises KeyUnknown, KeyRefused."""
-    key = find_key(site.database, name_or_id)
-    site.require(Permission.ANOMALY_READ, key.org, key.team)
+    key = find_key(site, name_or_id, Permission.ANOMALY_READ)
     history = kept.history_of(site.database, key.account)
     at = max(history.last, history.bucket.start) or int(now.timestamp() * 1000)
     judgement = judge(history, kept.surroundings(site.database), key.account, at)
@@ -118,11 +118,9 @@ def show_key(site: Site, name_or_id: str, now: datetime) -> Watched:
 
 def list_findings(site: Site, last: int, name_or_id: str | None = None) -> list[Finding]:
     """Raises KeyUnknown, KeyRefused."""
-    key = find_key(site.database, name_or_id) if name_or_id else None
+    key = find_key(site, name_or_id, Permission.ANOMALY_READ) if name_or_id else None
     if key is None:
         site.require(Permission.ANOMALY_READ)
-    else:
-        site.require(Permission.ANOMALY_READ, key.org, key.team)
     return kept.findings(site.database, last, key.id if key else None)
 
 

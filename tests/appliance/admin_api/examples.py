@@ -49,6 +49,17 @@ class Example:
         return PREFIX + self.path
 
 
+SECOND = """models:
+  - alias: second
+    provider:
+      name: demo
+webhooks:
+  - name: siem
+    url: https://siem.local/ao
+    secret: long-enough-for-an-hmac
+"""
+
+
 def named(route: Declared) -> str:
     return f"{route.method} {route.path}"
 
@@ -64,7 +75,7 @@ def site_with_everything(folder: Path) -> Path:
         pause_key(site, "paused", "because", NOW)
         make_team(site, "empty", "", NOW)
         make_team(site, OWN[0], "idle", NOW)
-        put_config(site, "models:\n  - alias: second\n    provider:\n      name: demo\n", serial=2)
+        put_config(site, SECOND, serial=2)
         ended = NOW + timedelta(minutes=30)
         create_administrator(site, ANNA, PASSWORD, [Granted("viewer")], NOW, cost=CHEAP)
         put_session(site, ANNA)
@@ -171,6 +182,13 @@ def _plain(session: str) -> dict[str, Example]:
         "GET /roles/{role:str}": Example("/roles/viewer"),
         "PATCH /roles/{role:str}/networks": Example("/roles/viewer/networks", body(networks=["127.0.0.0/8"])),
         "DELETE /roles/{role:str}": Example("/roles/unused"),
+        "GET /anomaly": Example("/anomaly"),
+        "PATCH /anomaly": Example("/anomaly", body(mode="enforce")),
+        "GET /keys/{key:str}/anomaly": Example(f"{key}/anomaly"),
+        "GET /webhooks": Example("/webhooks"),
+        "POST /webhooks/{name:str}/test": Example("/webhooks/siem/test"),
+        "GET /webhooks/queue": Example("/webhooks/queue"),
+        "POST /webhooks/retry": Example("/webhooks/retry", body(ids=None)),
         "GET /tokens": Example("/tokens"),
         "POST /tokens": Example("/tokens", body(name="ci", permissions=["keys.read"], signed=True)),
         "DELETE /tokens/{token:str}": Example("/tokens/nightly"),

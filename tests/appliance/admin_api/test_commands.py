@@ -31,6 +31,10 @@ HOST_ONLY = {
     "config seal": "It needs no site, and its text holds keys in clear.",
     "verify": "It is for files that somebody has, on any machine.",
     "usage check-proof": "It needs no site: whoever has file and proof checks it themselves.",
+    "state check": "The installer asks it of a release that is not serving yet.",
+    "state copy": "The installer asks it before it changes releases.",
+    "state return": "The installer asks it while nothing serves.",
+    "state schema": "The installer asks it of a release that is not serving yet.",
     "metrics": "GET /metrics of the gateway tells it.",
 }
 

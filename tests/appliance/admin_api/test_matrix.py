@@ -25,7 +25,14 @@ OF_THE_RELEASE = {
 }
 """Routes without an operation that asks for a place: there is nothing in them to guard."""
 
-UNKNOWN = ("key_unknown", "team_unknown", "administrator_unknown", "token_unknown", "session_unknown")
+UNKNOWN = (
+    "key_unknown",
+    "team_unknown",
+    "administrator_unknown",
+    "token_unknown",
+    "session_unknown",
+    "webhook_unknown",
+)
 """What is not there for those who may not look at it."""
 
 LISTS = {"GET /keys", "GET /orgs", "GET /teams", "GET /administrators", "GET /tokens", "GET /sessions"}
