@@ -9,13 +9,14 @@ import sqlite3
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -141,18 +142,16 @@ class Story:
     def asking(self, address: str = "127.0.0.1") -> Iterator[None]:
         """Somebody's program asks on and on, over OpenAI's client."""
         arguments = ("-m", "tests.real.asks_on_and_on", f"http://{address}:8080/v1", self.key, MODEL)
-        client = self.host.start_outside(sys.executable, *arguments)
-        assert client.stdout is not None
-        while True:  # until the first answer; the client gives up long before the test does
-            self.calls.append(json.loads(client.stdout.readline()))
-            if "id" in self.calls[-1]:
-                break
-        try:
-            yield
-        finally:
-            out, err = client.communicate(timeout=60)
-            assert client.returncode == 0, err
-            self.calls += [json.loads(line) for line in out.splitlines()]
+        # A file, because a pipe that nobody reads from makes its writer wait.
+        with tempfile.TemporaryFile() as out:
+            client = self.host.start_outside(sys.executable, *arguments, out=out)
+            try:
+                wait_for(client, lambda: b'"id"' in _read(out))
+                yield
+            finally:
+                _, err = client.communicate(timeout=60)
+                assert client.returncode == 0, err
+                self.calls += [json.loads(line) for line in _read(out).splitlines()]
 
     def answered(self) -> list[str]:
         return [each["id"] for each in self.calls if "id" in each]
@@ -323,6 +322,11 @@ def test_a_host_gets_the_appliance_and_is_rid_of_it(
         assert differences(before, tree_of(host.folder, without=BY_ITSELF)) == {}
         host.power_off()
     print(f"\n{suite}: {json.dumps(story.took, indent=1)}")
+
+
+def _read(file: BinaryIO) -> bytes:
+    """All of it, without moving where others write."""
+    return os.pread(file.fileno(), 2**26, 0)
 
 
 def differences(before: dict[str, Any], after: dict[str, Any]) -> dict[str, object]:
