@@ -340,7 +340,7 @@ def schema_of(database: Path) -> int:
 
 
 def wait_for(going: subprocess.Popen[bytes], condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not condition():
         assert going.poll() is None, going.communicate()
         assert time.monotonic() < deadline
