@@ -139,7 +139,7 @@ class Story:
         self.took[name] = round(time.monotonic() - since, 2)
 
     @contextmanager
-    def asking(self, address: str = "127.0.0.1") -> Iterator[None]:
+    def asking(self, address: str = "127.0.0.1") -> Iterator[subprocess.Popen[bytes]]:
         """Somebody's program asks on and on, over OpenAI's client."""
         arguments = ("-m", "tests.real.asks_on_and_on", f"http://{address}:8080/v1", self.key, MODEL)
         # A file, because a pipe that nobody reads from makes its writer wait.
@@ -147,7 +147,7 @@ class Story:
             client = self.host.start_outside(sys.executable, *arguments, out=out)
             try:
                 wait_for(client, lambda: b'"id"' in _read(out))
-                yield
+                yield client
             finally:
                 _, err = client.communicate(timeout=60)
                 assert client.returncode == 0, err
@@ -212,8 +212,8 @@ def addresses_are_kept_to(story: Story) -> None:
     without.write_text("[Service]\nIPAddressDeny=\n")
     story.host.run("systemctl", "daemon-reload")
     story.host.run("systemctl", "restart", "ao")
-    with story.asking(ALLOWED):
-        story.host.run(*connect)
+    with story.asking(ALLOWED) as client:
+        wait_for(client, lambda: story.host.run(*connect, check=False).exit_code == 0)
     without.unlink()
     story.host.run("systemctl", "daemon-reload")
     story.host.run("systemctl", "restart", "ao")
