@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -108,12 +109,12 @@ class BootedHost:
         )
         return done.stdout
 
-    def start_outside(self, *command: str) -> subprocess.Popen[bytes]:
+    def start_outside(self, *command: str, out: BinaryIO) -> subprocess.Popen[bytes]:
         """A program of this machine that meets the host's network alone: somebody else's computer, as it were."""
         return subprocess.Popen(
             ["nsenter", "-t", str(self._leader), "-n", *command],
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdout=out,
             stderr=subprocess.PIPE,
             cwd=ROOT,
         )

@@ -9,13 +9,14 @@ import sqlite3
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -138,21 +139,19 @@ class Story:
         self.took[name] = round(time.monotonic() - since, 2)
 
     @contextmanager
-    def asking(self, address: str = "127.0.0.1") -> Iterator[None]:
+    def asking(self, address: str = "127.0.0.1") -> Iterator[subprocess.Popen[bytes]]:
         """Somebody's program asks on and on, over OpenAI's client."""
         arguments = ("-m", "tests.real.asks_on_and_on", f"http://{address}:8080/v1", self.key, MODEL)
-        client = self.host.start_outside(sys.executable, *arguments)
-        assert client.stdout is not None
-        while True:  # until the first answer; the client gives up long before the test does
-            self.calls.append(json.loads(client.stdout.readline()))
-            if "id" in self.calls[-1]:
-                break
-        try:
-            yield
-        finally:
-            out, err = client.communicate(timeout=60)
-            assert client.returncode == 0, err
-            self.calls += [json.loads(line) for line in out.splitlines()]
+        # A file, because a pipe that nobody reads from makes its writer wait.
+        with tempfile.TemporaryFile() as out:
+            client = self.host.start_outside(sys.executable, *arguments, out=out)
+            try:
+                wait_for(client, lambda: b'"id"' in _read(out))
+                yield client
+            finally:
+                _, err = client.communicate(timeout=60)
+                assert client.returncode == 0, err
+                self.calls += [json.loads(line) for line in _read(out).splitlines()]
 
     def answered(self) -> list[str]:
         return [each["id"] for each in self.calls if "id" in each]
@@ -213,8 +212,8 @@ def addresses_are_kept_to(story: Story) -> None:
     without.write_text("[Service]\nIPAddressDeny=\n")
     story.host.run("systemctl", "daemon-reload")
     story.host.run("systemctl", "restart", "ao")
-    with story.asking(ALLOWED):
-        story.host.run(*connect)
+    with story.asking(ALLOWED) as client:
+        wait_for(client, lambda: story.host.run(*connect, check=False).exit_code == 0)
     without.unlink()
     story.host.run("systemctl", "daemon-reload")
     story.host.run("systemctl", "restart", "ao")
@@ -325,6 +324,11 @@ def test_a_host_gets_the_appliance_and_is_rid_of_it(
     print(f"\n{suite}: {json.dumps(story.took, indent=1)}")
 
 
+def _read(file: BinaryIO) -> bytes:
+    """All of it, without moving where others write."""
+    return os.pread(file.fileno(), 2**26, 0)
+
+
 def differences(before: dict[str, Any], after: dict[str, Any]) -> dict[str, object]:
     names = {name for name in {*before, *after} if before.get(name) != after.get(name)}
     return {name: ("gone" if name not in after else "new" if name not in before else "changed") for name in names}
@@ -336,7 +340,7 @@ def schema_of(database: Path) -> int:
 
 
 def wait_for(going: subprocess.Popen[bytes], condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not condition():
         assert going.poll() is None, going.communicate()
         assert time.monotonic() < deadline
