@@ -37,7 +37,15 @@ class Taken:
         return {"step": self.step, "state": self.state, "said": list(self.said)}
 
 
-def set_up(here: Here, talk: Conversation, *, dry_run: bool) -> list[Taken]:
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """All steps, and the host as it is after them."""
+
+    steps: Sequence[Taken]
+    here: Here
+
+
+def set_up(here: Here, talk: Conversation, *, dry_run: bool) -> Taking:
     """Goes through all steps in order. Raises what a step refuses; the steps before it stay done."""
     taken: list[Taken] = []
     for number, step in enumerate(STEPS, 1):
@@ -49,8 +57,8 @@ def set_up(here: Here, talk: Conversation, *, dry_run: bool) -> list[Taken]:
             raise
         talk.say(*(f"  {line}" for line in each.said))
         taken.append(each)
-        here = here.again() if each.state == "done" else here
-    return taken
+        here = here.again() if each.state == "done" and step.changes_status else here
+    return Taking(taken, here)
 
 
 def _take(step: Step, here: Here, talk: Conversation, *, dry_run: bool) -> Taken:
