@@ -9,7 +9,7 @@ SECONDS ?= 30
 RUNTIME ?=
 ROUNDS ?= 2000
 
-.PHONY: run test test-vm test-aarch64 check format bench crash fuzz soak clients report-picture lock wheels clean
+.PHONY: run test test-vm test-vm-install test-aarch64 check format bench crash fuzz soak clients report-picture lock wheels clean
 
 run: $(VENV)/.checkout  ## a licensed gateway that answers OpenAI clients on 127.0.0.1:8080
 	$(BIN)/ao quickstart $(ARGS)
@@ -23,6 +23,9 @@ test-aarch64: $(VENV)/.development  ## licensing's tests under emulation; RUNTIM
 
 test-vm: $(VENV)/.development  ## a USB stick pulled out in mid-export, in a virtual machine (AO_VM_KERNEL= an unpacked kernel)
 	$(BIN)/python -m pytest tests/vm/stick_pulled_out.py $(ARGS)
+
+test-vm-install: $(VENV)/.development  ## a host with a TPM, a clock and a stick, looked at and set up, in a virtual machine (AO_VM_KERNEL= as above)
+	$(BIN)/python -m pytest tests/vm/fresh_host.py $(ARGS)
 
 check: $(VENV)/.development  ## format, lint, types, and the rules of the house
 	$(BIN)/ruff format --check .

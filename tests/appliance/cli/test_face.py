@@ -25,8 +25,9 @@ WORDS = {
 }
 """Arguments for those that need others than a file that is not there."""
 
-REFUSING = [name for name in COMMANDS if name not in {"media list", "media eject", "providers list", "route presets"}]
-"""Those that refuse where there is no site. Media, the catalogue and the presets can be listed anywhere."""
+ANYWHERE = {"media list", "media eject", "providers list", "route presets", "state schema"}
+REFUSING = [name for name in COMMANDS if name not in ANYWHERE]
+"""Those that refuse where there is no site. Media, the catalogue, the presets and the schema can be asked anywhere."""
 
 
 def arguments(name: str) -> list[str]:
