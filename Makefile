@@ -7,9 +7,11 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 ARGS   ?=
 SECONDS ?= 30
 RUNTIME ?=
+ARCH    ?= $(shell uname -m)
+JOBS    ?= 1
 ROUNDS ?= 2000
 
-.PHONY: run test test-vm test-vm-install test-aarch64 check format bench crash fuzz soak clients report-picture lock wheels clean
+.PHONY: run test test-vm test-vm-install test-aarch64 check format bench crash fuzz soak clients report-picture lock wheels runtime bundle bundle-check clean
 
 run: $(VENV)/.checkout  ## a licensed gateway that answers OpenAI clients on 127.0.0.1:8080
 	$(BIN)/ao quickstart $(ARGS)
@@ -60,12 +62,22 @@ lock: $(VENV)/.development  ## after changing pyproject.toml: pin everything aga
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-package ao-appliance pyproject.toml -o $(LOCKS)/runtime.txt
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-package ao-appliance --extra checkout -c $(LOCKS)/runtime.txt pyproject.toml -o $(LOCKS)/checkout.txt
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-package ao-appliance --extra development -c $(LOCKS)/checkout.txt pyproject.toml -o $(LOCKS)/development.txt
+	for arch in x86_64 aarch64; do $(BIN)/uv pip compile -q --python-version 3.13 --python-platform $$arch-manylinux_2_28 --generate-hashes --no-header --no-annotate --no-emit-package ao-appliance -c $(LOCKS)/runtime.txt pyproject.toml -o $(LOCKS)/bundle-$$arch.txt; done
 	echo 'atheris==3.0.0' | $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate - -o $(LOCKS)/fuzz.txt
 	printf '%s\n' 'instructor>=1.17' 'langchain-anthropic>=1.7' 'langchain-openai>=1.7' | $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate - -o $(LOCKS)/clients.txt
 
 wheels: $(VENV)/.development  ## dist/: the customer's wheel and the vendor's
 	$(BIN)/python -m build -q --no-isolation --wheel --outdir dist .
 	$(BIN)/python -m build -q --no-isolation --wheel --outdir dist packaging/vendor
+
+runtime: $(VENV)/.development  ## CPython for hosts that have none, from its sources: ARCH=x86_64 or aarch64, ten minutes or more
+	$(BIN)/python packaging/runtime build --arch $(ARCH) --jobs $(JOBS)
+
+bundle: $(VENV)/.development  ## dist/: ao-appliance-<version>-linux-<arch>.run for both machines, and release.unsigned.json
+	$(BIN)/python packaging/bundle make $(ARGS)
+
+bundle-check: $(VENV)/.development  ## the same twice, the second time from nothing kept, compared byte by byte
+	$(BIN)/python packaging/bundle check $(ARGS)
 
 clean:
 	rm -rf $(VENV) dist .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis

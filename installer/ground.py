@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -107,5 +107,5 @@ def clear_ground(layout: Layout) -> None:
     for file in (*folder.glob("kept/*"), *folder.glob("*.jsonl")):
         file.unlink()
     for path, _ in reversed(_FOLDERS):
-        if on_disk(layout, path).is_dir():
+        with suppress(OSError):  # gone already, or something is in it that no record tells of
             on_disk(layout, path).rmdir()

@@ -13,10 +13,11 @@ from installer.answers import LIMIT_BYTES, Answers, read_answers
 from installer.errors import AnswerRefused, NotInstalled, PreflightFailed, ReleaseUnusable
 from installer.face import Face, Result, command
 from installer.ground import installed_version
-from installer.host import Programs, look_at_host
+from installer.host import Programs, look_at_host, require_root
 from installer.install import install, kept_answers, planned, undo_install
-from installer.layout import RELEASES, STATE, Layout
+from installer.layout import CURRENT, RELEASES, STATE, Layout
 from installer.preflight import Target, Verdict, run_preflight
+from installer.release_command import ReleaseCommand
 from installer.switch import Switched
 from installer.tree import MANIFEST, Tree, read_release
 from installer.uninstall import Farewell, steps_of, uninstall
@@ -127,14 +128,17 @@ def _add_upgrade(main: click.Group) -> None:
         Exchanges in flight finish; then the gateway is away for some seconds. Where the new release does not serve, or
         the books are not whole, the release before comes back with all that was recorded meanwhile (exit code 118).
         """
-        from installer.release_file import opened
+        from installer.release_file import drop_leftovers, opened
 
         layout = Layout()
         there = installed_version(layout)
         if there is None:
             raise NotInstalled("No release is installed here.", where=str(RELEASES))
-        told = _Told(face)
-        with opened(file.absolute(), layout, there, told.tell) as folder:
+        require_root()
+        drop_leftovers(layout)
+        told, programs = _Told(face), Programs()
+        release = ReleaseCommand(Path(CURRENT / "bin" / "ao"), Path(STATE), None, face.environment)
+        with opened(file.absolute(), layout, there, release, programs, told.tell) as folder:
             tree = read_release(folder, arch=os.uname().machine)
             return _upgraded(face, layout, tree, there, dry_run=dry_run, wait=wait, told=told)
 

@@ -15,7 +15,7 @@ from installer.answers import Answers
 from installer.errors import ActUnfinished, AlreadyInstalled
 from installer.ground import Ground, Teller, clear_ground, installed_version, standing_on
 from installer.host import Programs, look_at_host, on_disk
-from installer.layout import INSTALLER, RECORD, Layout
+from installer.layout import INSTALLER, PREFIX, RECORD, Layout
 from installer.plan import Release
 from installer.record import Record
 from installer.steps import StartUnit
@@ -53,7 +53,10 @@ def install(layout: Layout, given: Answers | None, tree: Tree, tell: Teller) -> 
 
 
 def undo_install(layout: Layout, tell: Teller) -> tuple[str, ...]:
-    """Takes back an installation that was not finished. Raises ActUnfinished where there is none such."""
+    """Takes back an installation that was not finished. Raises ActUnfinished where there is none such, NotInstalled."""
+    if not on_disk(layout, INSTALLER).is_dir() and on_disk(layout, PREFIX).is_dir():
+        clear_ground(layout)  # a run before this one was cut off at its very end
+        return ()
     with standing_on(layout, tell, make=False) as ground:
         story = ground.record.story
         if story.answers is not None or story.act not in (INSTALL, None):

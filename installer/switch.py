@@ -24,7 +24,7 @@ from installer import plan, serving
 from installer.errors import InstallerError, ReleaseUnusable, ReturnFailed, StepFailed, UpgradeReturned
 from installer.ground import Ground
 from installer.host import look_at_host
-from installer.layout import CURRENT, DATABASE, SETTINGS, SNAPSHOTS, STATE, UNIT
+from installer.layout import CURRENT, DATABASE, SETTINGS, SNAPSHOTS, UNIT, USER
 from installer.perform import Performer
 from installer.steps import MakeFolder, Owner, PointLink, ReloadUnits, Step, WriteFile
 from installer.successor import Schemas
@@ -42,7 +42,6 @@ class Leg:
     new: str
     copy: PurePosixPath
     served: bool
-    books: Mapping[str, Any] | None = None
 
     def facts(self) -> dict[str, Any]:
         return {"from": self.old, "to": self.new, "copy": str(self.copy), "served": self.served}
@@ -50,6 +49,16 @@ class Leg:
     @classmethod
     def told(cls, act: str, facts: Mapping[str, Any]) -> Leg:
         return cls(act, facts["from"], facts["to"], PurePosixPath(facts["copy"]), facts["served"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """What can be found out before the gateway is stopped. `serves`: the licence did so before."""
+
+    steps: plan.Steps
+    has_state: bool
+    goes_down: bool
+    serves: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +82,17 @@ def switch(ground: Ground, act: str, old: str, new: str, *, now: datetime, wait:
     running = look_at_host(ground.layout, ground.programs).running
     served = running and serving.is_active(ground.programs)
     leg = Leg(act, old, new, SNAPSHOTS / f"{old}-{now:%Y%m%dT%H%M%SZ}.db", served)
+    ready = _make_ready(ground, leg, running)
     ground.record.begin_act(act, leg.facts())
     before = time.monotonic()
     try:
-        copied = _go(ground, leg, running, wait)
-        away = time.monotonic() - before if served else None
+        away = _go(ground, leg, ready, running, wait) - before
     except (Refusal, OSError) as fault:
         _come_back(ground, leg, wait, because=str(fault))
         raise UpgradeReturned(f"Release {new} was not taken: {fault} Release {old} is in force again.") from fault
     ground.record.finish(act, previous=old)
     _drop_old_copies(ground)
-    return Switched(old, new, away, str(leg.copy) if copied else None)
+    return Switched(old, new, away if served else None, str(leg.copy) if ready.has_state else None)
 
 
 def finish_what_was_cut_off(ground: Ground, wait: float) -> str | None:
@@ -97,21 +106,33 @@ def finish_what_was_cut_off(ground: Ground, wait: float) -> str | None:
     return leg.old
 
 
-def _go(ground: Ground, leg: Leg, running: bool, wait: float) -> bool:
+def _make_ready(ground: Ground, leg: Leg, running: bool) -> _Ready:
+    """Asked while the gateway still serves, so that it is away for no longer than it must be."""
+    schemas, of_state = schemas_of(ground, leg.new)
+    serves = False
+    if of_state is not None:
+        _perform_quietly(ground.performer, MakeFolder(SNAPSHOTS, 0o700, Owner(USER, USER), holds_data=True))
+        serves = bool(ground.command(leg.old).ask("state", "check").data["licence"]["serves"])
+    goes_down = of_state is not None and of_state > schemas.newest
+    return _Ready(_steps_to(ground, leg.new, running), of_state is not None, goes_down, serves)
+
+
+def _go(ground: Ground, leg: Leg, ready: _Ready, running: bool, wait: float) -> float:
+    """Returns the moment from which calls were answered again."""
     if running:
         ground.tell(f"stop {UNIT}: exchanges in flight finish")
         serving.stop(ground.programs)
-    has_state = ground.on_disk(DATABASE).is_file()
-    books = _copy_state(ground, leg) if has_state else None
-    ground.performer.perform(_steps_to(ground, leg.new, running))
-    if has_state:
+    books = _copy_state(ground, leg) if ready.has_state else None
+    ground.performer.perform(ready.steps)
+    if ready.goes_down:
         ground.tell(f"make the state one of {leg.new}")
-        _make_state_readable(ground, leg.new)
+        ground.command(leg.new).ask("state", "return")
     if leg.served:
         _start_and_wait(ground, wait)
+    answered = time.monotonic()
     if books is not None:
-        _check_books(ground, leg.new, books)
-    return has_state
+        _check_books(ground, leg.new, books, serves=ready.serves)
+    return answered
 
 
 def _come_back(ground: Ground, leg: Leg, wait: float, *, because: str) -> None:
@@ -136,27 +157,16 @@ def _come_back(ground: Ground, leg: Leg, wait: float, *, because: str) -> None:
 
 
 def _copy_state(ground: Ground, leg: Leg) -> Mapping[str, Any]:
+    """After the gateway has closed its books, so that nothing is in the journal alone."""
     ground.tell(f"copy the state to {leg.copy}")
-    own = Owner("ao", "ao")
-    _perform_quietly(ground.performer, MakeFolder(SNAPSHOTS, 0o700, own, holds_data=True))
-    old = ground.command(leg.old)
-    copied = old.ask("state", "copy", str(ground.on_disk(leg.copy))).data["books"]
-    licence = old.ask("state", "check").data["licence"]
-    return {**copied, "serves": licence["serves"]}
+    books: Mapping[str, Any] = ground.command(leg.old).ask("state", "copy", str(ground.on_disk(leg.copy))).data["books"]
+    return books
 
 
 def _perform_quietly(performer: Performer, step: Step) -> None:
     """A folder inside the state: it goes with the state, so that no record of it is needed."""
     if not performer.is_done(step):
         performer.do(step)
-
-
-def _make_state_readable(ground: Ground, version: str) -> None:
-    """Up, it is enough to open it; down, the older release takes it back. Either way it has been opened then."""
-    newest, of_state = schemas_of(ground, version)
-    if of_state is not None and of_state > newest.newest:
-        ground.command(version).ask("state", "return")
-    ground.command(version).ask("state", "check")
 
 
 def _return_state(ground: Ground, leg: Leg) -> None:
@@ -177,7 +187,7 @@ def _return_state(ground: Ground, leg: Leg) -> None:
         ground.tell(f"keys, sealed files and documents since {leg.copy.name} are only in {kept}")
 
 
-def _check_books(ground: Ground, version: str, before: Mapping[str, Any]) -> None:
+def _check_books(ground: Ground, version: str, before: Mapping[str, Any], *, serves: bool) -> None:
     """Nothing that was there may be missing, and the licence must not stand worse. Raises StepFailed."""
     ground.tell("compare the books, and judge the licence")
     found = ground.command(version).ask("state", "check", "--files", str(before["files"])).data
@@ -189,7 +199,7 @@ def _check_books(ground: Ground, version: str, before: Mapping[str, Any]) -> Non
             )
     if books["chain"] != before["chain"]:
         raise StepFailed("The chain of sealed usage files is not the one that it was.", where=str(DATABASE))
-    if before["serves"] and not found["licence"]["serves"]:
+    if serves and not found["licence"]["serves"]:
         raise StepFailed(f"The licence does not serve any more: {found['licence']['sentence']}")
 
 
@@ -220,7 +230,7 @@ def _units_of(ground: Ground, version: str) -> Mapping[str, str]:
 
 def _drop_old_copies(ground: Ground) -> None:
     """They hold what the state holds; more of them than can be of use are only a risk."""
-    folder = ground.on_disk(STATE / "snapshots")
+    folder = ground.on_disk(SNAPSHOTS)
     copies = sorted(folder.glob("*.db"), key=lambda each: each.stat().st_mtime) if folder.is_dir() else []
     for file in copies[:-SNAPSHOTS_KEPT]:
         file.unlink()

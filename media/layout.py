@@ -1,7 +1,7 @@
 """What lies where on a medium, and under which names (pure).
 
     AO/README.txt                      what this is, for whoever finds the medium
-    AO/to-site/<site>/                 vendor → site: trust, licence, config, time token, receipts
+    AO/to-site/<site>/                 vendor → site: trust, licence, config, time token, receipts, release
     AO/to-vendor/<site>/               site → vendor: usage files, the site request, transfer sheets
     AO/to-…/<site>/index.txt           digests as `sha256sum -c` reads them; a convenience, believed by nobody
 
@@ -24,7 +24,7 @@ INDEX: Final = "index.txt"
 README: Final = "README.txt"
 
 Direction = Literal["to-site", "to-vendor"]
-KindName = Literal["trust", "time", "licence", "config", "receipt", "usage", "site-request"]
+KindName = Literal["trust", "time", "licence", "config", "receipt", "release", "usage", "site-request"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,7 @@ KINDS: Final[Mapping[KindName, Carried]] = MappingProxyType(
             _carried("licence", "to-site", 3, r"licence(-[a-z0-9-]{1,80})?\.json", r"licence\.jsn"),
             _carried("config", "to-site", 4, r"config\.yaml\.signed", r"config\.yml"),
             _carried("receipt", "to-site", 5, r"receipt-[a-z0-9-]{1,100}\.signed\.json", r"rcpt\d{1,4}\.jsn"),
+            _carried("release", "to-site", 6, r"release(-[a-z0-9.-]{1,40})?\.json", r"release\.jsn"),
             _carried("site-request", "to-vendor", 1, r"site-request\.signed\.json", r"request\.jsn"),
             _carried("usage", "to-vendor", 2, r"usage-\d{4}-\d{2}-\d{2}(\.\d{1,4})?\.signed\.json", r"u\d{1,7}\.jsn"),
         )
@@ -76,7 +77,7 @@ def readme(site: str | None) -> bytes:
     lines = (
         "This medium carries documents of AO Appliance between a site and its vendor.",
         "",
-        f"{TOP}/{TO_SITE}/<site>/    to the site: trust, licence, config, time token, receipts",
+        f"{TOP}/{TO_SITE}/<site>/    to the site: trust, licence, config, time token, receipts, release",
         f"{TOP}/{TO_VENDOR}/<site>/  to the vendor: usage files, the site request, transfer sheets",
         "",
         "Every document is signed; changing one makes it worthless. Nothing here runs, and nothing here is secret but",

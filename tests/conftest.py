@@ -1,8 +1,22 @@
-"""What holds for every test: hypothesis measures the product, not how busy the machine is."""
+"""What holds for every test: hypothesis measures the product, not how busy the machine is; a release is made once."""
 
 from __future__ import annotations
 
+import os
+
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.packaging.made import Made, made, runtime_is_kept
 
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
+
+
+@pytest.fixture(scope="session")
+def made_release() -> Made:
+    """The release of this tree for this machine, made once."""
+    arch = os.uname().machine
+    if not runtime_is_kept(arch):
+        pytest.skip("no runtime is kept here: make runtime, or name the folder of one with AO_RUNTIME_CACHE")
+    return made(arch)

@@ -18,13 +18,16 @@ from appliance.operations.licence import NOT_TO_BE_IMPORTED, consequences, judge
 from appliance.operations.time import documents_ahead, take_time_token
 from appliance.operations.trust import examine_trust, take_trust
 from appliance.operations.usage import examine_receipt, take_receipt
+from appliance.state.database import newest_schema
 from appliance.state.site import Site
 from licensing.algorithms import digest
 from licensing.document import format_time
 from licensing.envelope import parse
 from licensing.errors import Refusal
 from licensing.ratchet import Arrival
+from licensing.release import open_release, serial_of
 from licensing.time_token import open_time_token
+from licensing.version import __version__
 from media.beneath import Beneath
 from media.inbox import Found, bare, look
 from media.progress import Progress, untold
@@ -138,6 +141,8 @@ def _examine(desk: Desk, found: Found, data: bytes) -> Step:
             return _config(desk, data)
         case "receipt":
             return _receipt(desk, data)
+        case "release":
+            return _release(desk, data)
     raise ValueError(f"{found.kind} does not come in")
 
 
@@ -197,6 +202,15 @@ def _config(desk: Desk, data: bytes) -> Step:
         tuple(candidate.plan.lines()),
         lambda: activate_config(desk.site, candidate, desk.now),
     )
+
+
+def _release(desk: Desk, data: bytes) -> Step:
+    # Only read: files are installed by a command of their own, which somebody gives on purpose.
+    release = open_release(data, desk.site.trust()).claims
+    if serial_of(release.version) <= serial_of(__version__):
+        return Step(f"Release {release.version} is genuine; this host has {__version__}.", release.serial)
+    release.require_follows(__version__, state=newest_schema())
+    return Step(f"Release {release.version} is genuine, and not installed by this: ao upgrade FILE.", release.serial)
 
 
 def _receipt(desk: Desk, data: bytes) -> Step:

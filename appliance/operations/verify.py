@@ -16,6 +16,7 @@ from appliance.config.secrets import SecretLookup
 from appliance.errors import LicenceRefused
 from appliance.operations.config import examine_bytes
 from appliance.operations.licence import judge_licence
+from appliance.state.database import newest_schema
 from appliance.state.site import Site
 from licensing.algorithms import PublicKey
 from licensing.document import PAYLOAD_TYPES, Body
@@ -23,10 +24,12 @@ from licensing.envelope import Envelope, VerifiedBody, a_kind, pae, parse, verif
 from licensing.errors import Refusal, SignatureRefused, WrongKind
 from licensing.licence import Delegation, Licence, open_licence
 from licensing.receipt import Receipt, open_receipt
+from licensing.release import Release, open_release
 from licensing.site_request import SiteRequest
 from licensing.time_token import TimeToken, open_time_token
 from licensing.trust import RoleName, Trust, advance, pin
 from licensing.usage import Usage, faults_within
+from licensing.version import __version__
 from media.strict_yaml import load
 
 KINDS: Mapping[str, str] = {payload_type: kind for kind, payload_type in PAYLOAD_TYPES.items()}
@@ -134,6 +137,8 @@ def _check(
         usage = Usage.from_verified(verify(envelope, payload_type=payload_type, keys=[site_key], threshold=1))
         for fault in faults_within(usage):
             raise SignatureRefused(f"The file is signed, but does not add up: {fault}.")
+    elif kind == "release":
+        open_release(data, trust)
     else:
         trust.verify(envelope, role=_ROLE_OF_KIND[kind], payload_type=payload_type)
 
@@ -148,6 +153,9 @@ def _check_here(kind: str, data: bytes, site: Site, secrets: SecretLookup, now: 
         examine_bytes(site, data, secrets, now)
     elif kind == "receipt":
         open_receipt(data, trust, site=site.id, epoch=site.epoch)
+    elif kind == "release":
+        release = open_release(data, trust).claims
+        release.require_follows(__version__, state=newest_schema())
     elif kind == "time":
         open_time_token(data, trust, site=site.id, epoch=site.epoch, challenge=site.challenge)
 
@@ -158,6 +166,7 @@ _BODIES: Mapping[str, type[Body]] = {
     "receipt": Receipt,
     "time": TimeToken,
     "usage": Usage,
+    "release": Release,
     "site-request": SiteRequest,
 }
 

@@ -97,11 +97,6 @@ def finished_segments(file: Path) -> set[str]:
         return {row[0] for row in copy.execute("SELECT name FROM segments WHERE finished")}
 
 
-def newest_schema() -> int:
-    """The schema that this release writes."""
-    return _migrations()[-1][0]
-
-
 def _migrate(connection: sqlite3.Connection) -> None:
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     migrations = _migrations()
@@ -119,6 +114,11 @@ def _migrate(connection: sqlite3.Connection) -> None:
                 for statement in _statements(script):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {number}")
+
+
+def newest_schema() -> int:
+    """The schema of the state that this release writes: the number of its last migration."""
+    return _migrations()[-1][0]
 
 
 def _migrations() -> list[tuple[int, str]]:

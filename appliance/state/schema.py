@@ -33,10 +33,6 @@ class Books:
     files: int
     chain: str
 
-    def holds(self, before: Books) -> bool:
-        """Whether everything that was there before is there (`chain` must be asked for up to as many files)."""
-        return self.entries >= before.entries and self.tokens >= before.tokens and self.files >= before.files
-
 
 def schema_of(file: Path) -> int:
     """The schema of a database, which is not migrated by asking. Raises StateDamaged."""

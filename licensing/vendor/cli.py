@@ -14,6 +14,7 @@ from licensing.vendor.commands_init import init
 from licensing.vendor.commands_key import key
 from licensing.vendor.commands_licence import licence
 from licensing.vendor.commands_media import media
+from licensing.vendor.commands_release import release
 from licensing.vendor.commands_sign import sign
 from licensing.vendor.commands_time import time
 from licensing.vendor.commands_trust import trust
@@ -59,7 +60,7 @@ def main(ctx: click.Context, *, home: Path) -> None:
       95     a secret lies where others can reach it
       96     a site that is unknown, or presents another key or epoch, or a challenge that cannot be answered
       97     terms that make no licence, no trust document, or no invoice
-      98     a config whose head or shape cannot be signed
+      98     a config whose head or shape cannot be signed, or files that are not the release they are said to be
       99     the vendor's memory (vendor.db) cannot be used
     """
     if ctx.obj is None:
@@ -75,3 +76,4 @@ main.add_command(sign)
 main.add_command(key)
 main.add_command(time)
 main.add_command(media)
+main.add_command(release)

@@ -19,8 +19,8 @@ from licensing.envelope import Envelope, VerifiedBody, a_kind
 from licensing.errors import Malformed, WrongKind
 from licensing.licence import Licence
 from licensing.receipt import Receipt
+from licensing.release import Release
 from licensing.shown import shown
-from licensing.strict_json import load_object
 from licensing.time_token import TimeToken
 from licensing.trust import RoleName, RoleRecord, Trust
 from media.strict_yaml import load
@@ -66,11 +66,6 @@ def describe(envelope: Envelope) -> Described:
         head = _mapping(load(envelope.body).value)
         claims: Body = header_of(head)
         return Described(kind, role, claims.serial, body_digest, _scalars(head, but={"kind", "schema", "serial"}))
-    if kind == "release":
-        members = load_object(envelope.body)
-        if members.get("kind") != kind or type(serial := members.get("serial")) is not int:
-            raise Malformed("The release names no kind and serial of its own.")
-        return Described(kind, role, serial, body_digest, _scalars(members, but={"kind", "schema", "serial"}))
     claims = _KINDS[kind].from_verified(body)
     facts = (("issued_at", format_time(claims.issued_at)), *_FACTS[kind](claims))
     return Described(kind, role, claims.serial, body_digest, facts, trust=claims if isinstance(claims, Trust) else None)
@@ -111,6 +106,14 @@ def _of_time(claims: TimeToken) -> Iterator[tuple[str, str]]:
     yield "answers", claims.challenge
 
 
+def _of_release(claims: Release) -> Iterator[tuple[str, str]]:
+    yield "version", f"{claims.version}, built {format_time(claims.built_at)}"
+    yield "upgrades", f"from {claims.upgrades_from} on"
+    yield "schemas", f"state {claims.schemas.state}, documents {claims.schemas.documents}"
+    for each in claims.artefacts:
+        yield f"for {each.arch}", f"{each.file}, {each.size} bytes, {each.sha256}"
+
+
 def _of_trust(claims: Trust) -> Iterator[tuple[str, str]]:
     yield "vendor", claims.vendor
     for name, role in claims.roles.items():
@@ -122,10 +125,16 @@ def _of_trust(claims: Trust) -> Iterator[tuple[str, str]]:
 
 
 _KINDS: Final[Mapping[str, type[Body]]] = MappingProxyType(
-    {"licence": Licence, "receipt": Receipt, "time": TimeToken, "trust": Trust}
+    {"licence": Licence, "receipt": Receipt, "time": TimeToken, "trust": Trust, "release": Release}
 )
 _FACTS: Final[Mapping[str, Any]] = MappingProxyType(
-    {"licence": _of_licence, "receipt": _of_receipt, "time": _of_time, "trust": _of_trust}
+    {
+        "licence": _of_licence,
+        "receipt": _of_receipt,
+        "time": _of_time,
+        "trust": _of_trust,
+        "release": _of_release,
+    }
 )
 
 

@@ -25,6 +25,7 @@
         │   ├── RotationRefused       a change that makes no trust document
         │   └── RateCardRefused       a rate card that makes no prices
         ├── ConfigRefused         98  a config whose head or shape cannot be signed
+        ├── ReleaseRefused        98  files that are not what the build says of them
         └── MemoryRefused         99  vendor.db is missing, damaged, busy or newer than this release
 
 Codes and exit codes are stable; leaves that share an exit code differ in `code`. A passphrase that is missing (94) and
@@ -212,6 +213,14 @@ class ConfigRefused(VendorError):
     code = "config_refused"
     exit_code = 98
     default_remedy = "Correct the file at the place named and sign it again; nothing was recorded."
+
+
+class ReleaseRefused(VendorError):
+    """The files of a release are not those that the build described, or the description is none."""
+
+    code = "release_refused"
+    exit_code = 98
+    default_remedy = "Build the release anew, and sign it in the folder that it was built into."
 
 
 class MemoryRefused(VendorError):

@@ -5,19 +5,24 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bundle.errors import BundleRefused
-from bundle.facts import ARCHITECTURES
-from bundle.places import ROOT, places
+from bundle.facts import ARCHITECTURES, Facts
+from bundle.places import ROOT, Places, places
+from bundle.release import describe
+from bundle.run_file import pack
 from bundle.tree import assemble
+from runtime.cache import sha256_of
 from runtime.errors import RuntimeUnavailable
 from runtime.pins import read_pins
 
 sys.path.append(str(ROOT))
 
-from licensing.version import BUILD_TIME, UPGRADES_FROM, __version__  # noqa: E402
+from licensing.version import BUILD_TIME, UPGRADES_FROM, __version__
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,10 +43,51 @@ def _parser() -> argparse.ArgumentParser:
     tree.add_argument("--arch", choices=ARCHITECTURES, default=os.uname().machine)
     tree.add_argument("--out", type=Path, required=True, help="an empty folder, or one that does not exist")
     tree.set_defaults(run=_tree)
+    make = commands.add_parser("make", help="the files that are carried in, and the unsigned release.json beside them")
+    make.add_argument("--arch", choices=ARCHITECTURES, action="append", help="[default: all]")
+    make.add_argument("--out", type=Path, default=ROOT / "dist")
+    make.set_defaults(run=_make)
+    check = commands.add_parser("check", help="make everything twice, the second time from nothing kept, and compare")
+    check.add_argument("--arch", choices=ARCHITECTURES, action="append", help="[default: all]")
+    check.set_defaults(run=_check)
     return parser
 
 
 def _tree(options: argparse.Namespace) -> None:
-    where = places(os.environ, Path.home())
-    of = assemble(options.out, options.arch, where, read_pins(), __version__, BUILD_TIME, UPGRADES_FROM)
+    of = _assemble(options.out, options.arch, places(os.environ, Path.home()))
     sys.stdout.write(f"{options.out}: AO Appliance {of.version} for {of.arch}, built {of.built_at}\n")
+
+
+def _make(options: argparse.Namespace) -> None:
+    for file in _files(options.arch, options.out, places(os.environ, Path.home())):
+        sys.stdout.write(f"{sha256_of(file)}  {file} ({file.stat().st_size / 1e6:.1f} MB)\n")
+
+
+def _check(options: argparse.Namespace) -> None:
+    where = places(os.environ, Path.home())
+    with tempfile.TemporaryDirectory(prefix="ao-twice-") as folder:
+        once = _files(options.arch, Path(folder) / "once", where)
+        anew = replace(where, cache=Path(folder) / "cache", runtimes=(*where.runtimes, Path(folder) / "cache/runtime"))
+        again = _files(options.arch, Path(folder) / "again", anew)
+        differ = [a.name for a, b in zip(once, again, strict=True) if sha256_of(a) != sha256_of(b)]
+        for file in once:
+            sys.stdout.write(f"{sha256_of(file)}  {file.name}\n")
+    if differ:
+        raise BundleRefused(f"Made twice, these differ: {', '.join(differ)}.")
+    sys.stdout.write("Made twice, the same bytes.\n")
+
+
+def _assemble(out: Path, arch: str, where: Places) -> Facts:
+    return assemble(out, arch, where, read_pins(), __version__, BUILD_TIME, UPGRADES_FROM)
+
+
+def _files(architectures: Sequence[str] | None, into: Path, where: Places) -> list[Path]:
+    """The .run of each architecture, and what release.json is to say of them."""
+    made, known = [], []
+    for arch in architectures or ARCHITECTURES:
+        with tempfile.TemporaryDirectory(prefix="ao-tree-") as folder:
+            tree = Path(folder) / "tree"
+            of = _assemble(tree, arch, where)
+            made.append(pack(tree, of, int(BUILD_TIME.timestamp()), into))
+            known.append(of)
+    return [*made, describe(into, known, made)]

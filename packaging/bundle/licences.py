@@ -1,17 +1,24 @@
 """licences/: the text of every licence that something in the release is under, one folder a component.
 
-A wheel's texts come out of the wheel, the runtime's and its static libraries' out of `packaging/runtime/licences/`, where
-they were copied from the pinned sources.
+A wheel's texts come out of the wheel, the runtime's and its static libraries' out of `packaging/runtime/licences/`,
+where they were copied from the pinned sources. What is compiled into a wheel is told by the bill of materials that the wheel
+carries, which names licences and has no texts: `spdx/` has the text of each of those, as SPDX publishes it, and the
+folders of `packaging/bundle/licences/` those of libraries that no such bill names.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.parser import Parser
+from functools import cache
 from pathlib import Path
+from typing import Any
+
+from license_expression import AND, OR, LicenseWithExceptionSymbol, Licensing, get_spdx_licensing
 
 FOLDER = "licences"
 TEXT = re.compile(r"(licen[cs]e|copying|notice|authors|unlicense)", re.IGNORECASE)
@@ -25,6 +32,11 @@ class Installed:
     version: str
     licence: str
     metadata: Path
+
+
+def normal(name: str) -> str:
+    """A distribution's name in the one spelling that all indexes agree on."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def installed(lib: Path) -> Iterator[Installed]:
@@ -54,15 +66,69 @@ def _carries_licence(file: Path, folder: Path) -> bool:
     return inside[0] == "licenses" or (len(inside) == 1 and bool(TEXT.search(file.stem)))
 
 
-def gather(lib: Path, runtime_texts: Path, into: Path) -> None:
+@dataclass(frozen=True)
+class Bill:
+    """The bill of materials that a wheel carries about what was compiled into it."""
+
+    within: str
+    components: tuple[Mapping[str, Any], ...]
+
+    def licences(self) -> Iterator[tuple[str, str]]:
+        """The licence of each component, as an SPDX expression; those without one are left out."""
+        for component in self.components:
+            for licence in component.get("licenses", ()):
+                said = licence.get("expression") or licence.get("license", {}).get("id")
+                if said:
+                    yield component["name"], said
+
+
+def embedded_bills(lib: Path) -> Iterator[Bill]:
+    for file in sorted(lib.glob("*.dist-info/sboms/*.json")):
+        within = Parser().parsestr((file.parents[1] / "METADATA").read_text("utf-8"))["Name"]
+        yield Bill(within, tuple(json.loads(file.read_text("utf-8")).get("components", ())))
+
+
+PREFERRED = ("MIT", "Apache-2.0", "BSD-3-Clause", "ISC", "Zlib", "0BSD")
+"""Of several licences that are offered, the first of these is taken."""
+
+
+@cache
+def spdx() -> Licensing:
+    """SPDX's licences by their identifiers. Reading them takes a twentieth of a second: done once."""
+    return get_spdx_licensing()
+
+
+@cache
+def chosen(expression: str) -> frozenset[str]:
+    """The licences under which something is used: all that must be kept, and of each choice one."""
+    return _chosen(spdx().parse(expression))
+
+
+def _chosen(part: Any) -> frozenset[str]:
+    if isinstance(part, OR):
+        return min((_chosen(each) for each in part.args), key=_rank)
+    if isinstance(part, AND):
+        return frozenset().union(*(_chosen(each) for each in part.args))
+    if isinstance(part, LicenseWithExceptionSymbol):
+        return frozenset((part.license_symbol.key, part.exception_symbol.key))
+    return frozenset((part.key,))
+
+
+def _rank(licences: frozenset[str]) -> tuple[int, list[str]]:
+    places = [PREFERRED.index(each) if each in PREFERRED else len(PREFERRED) for each in licences]
+    return max(places), sorted(licences)
+
+
+def gather(lib: Path, others: tuple[Path, ...], into: Path) -> None:
     """Copies every text to `into/<component>/`; a component without one has no folder, and the gate says so."""
     for distribution in installed(lib):
         for text in texts(distribution):
             inside = text.relative_to(distribution.metadata)
             name = "-".join(inside.parts[1:] if inside.parts[0] == "licenses" else inside.parts)
-            _copy(text, into / distribution.name.lower().replace("_", "-") / name)
-    for text in sorted(runtime_texts.glob("*/*")):
-        _copy(text, into / text.parent.name / text.name)
+            _copy(text, into / normal(distribution.name) / name)
+    for folder in others:
+        for text in sorted(folder.glob("*/*")):
+            _copy(text, into / text.parent.name / text.name)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 
 from bundle.errors import BundleRefused
@@ -11,15 +10,15 @@ from bundle.errors import BundleRefused
 NAME = "MANIFEST"
 
 
-def files(tree: Path) -> Iterator[Path]:
-    """Every file below the tree, in the order of its path's bytes."""
-    return iter(sorted((each for each in tree.rglob("*") if each.is_file()), key=lambda each: str(each).encode()))
+def ordered(tree: Path) -> list[Path]:
+    """Everything below the tree, a folder before what it holds, in the order of the names' bytes."""
+    return sorted(tree.rglob("*"), key=lambda each: each.relative_to(tree).as_posix().encode())
 
 
 def manifest(tree: Path) -> str:
     """One line a file. Raises BundleRefused for what is neither file nor folder, and for a name with a line's end."""
     lines = []
-    for path in sorted(tree.rglob("*"), key=lambda each: str(each).encode()):
+    for path in ordered(tree):
         name = path.relative_to(tree).as_posix()
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             raise BundleRefused(f"{name} is neither a file nor a folder.")
@@ -32,4 +31,3 @@ def manifest(tree: Path) -> str:
 
 def write(tree: Path) -> None:
     (tree / NAME).write_text(manifest(tree), "utf-8")
-    (tree / NAME).chmod(0o644)

@@ -1,4 +1,4 @@
-"""Where the build finds what it needs, and where it keeps what it may need again. Paths and environment in, paths out."""
+"""Where the build finds what it needs, and keeps what it may need again. Paths and environment in, paths out."""
 
 from __future__ import annotations
 

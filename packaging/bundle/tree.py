@@ -8,25 +8,30 @@ used again.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import tempfile
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from bundle import facts, licences, manifest, own_wheel, pages, wheels
+from bundle import bill, facts, licences, manifest, own_wheel, pages, wheels
 from bundle.compiled import compile_tree
 from bundle.errors import InputMissing
 from bundle.facts import Facts, Schemas
+from bundle.gates import Looked, pass_gates
 from bundle.places import Places
-from bundle.prune import is_shipped
-from runtime.cache import own_archive, prebuilt
+from bundle.prune import is_shipped, is_taken
+from runtime.cache import own_archive, prebuilt, sha256_of
 from runtime.pins import Pins, inputs_key
 from runtime.unpack import unpack
 
 HERE = Path(__file__).resolve().parent
 LIB, RUNTIME = "lib", "runtime"
 LIBRARY = "runtime/lib/python3.13"
+WHEELS = "wheels.json"
+"""Within the kept parts: the SHA-256 of each wheel that they were unpacked from."""
+
 FOREIGN = ("errors.py", "wheels.py", "prune.py", "compiled.py", "tree.py")
 """The files that decide what becomes of the parts that others wrote."""
 
@@ -40,11 +45,10 @@ def assemble(out: Path, arch: str, where: Places, pins: Pins, version: str, buil
     with tempfile.TemporaryDirectory() as folder:
         wheels.unpack(own_wheel.build(where.root, Path(folder), epoch=epoch), out / LIB)
     own = tuple(out / LIB / each for each in ("appliance", "licensing", "media", "installer"))
-    compile_tree(out, tuple(each for each in own if each.exists()), _native(where, pins))
+    compile_tree(out, tuple(each for each in own if each.exists()), native_python(where, pins))
     (out / "bin").mkdir()
     for name in ("ao", "ao.py"):
         shutil.copyfile(HERE / name, out / "bin" / name)
-    licences.gather(out / LIB, where.root / "packaging/runtime/licences", out / licences.FOLDER)
     pages.gather(where.root, out / pages.FOLDER)
     of = Facts(
         version=version,
@@ -56,8 +60,18 @@ def assemble(out: Path, arch: str, where: Places, pins: Pins, version: str, buil
         python=pins.python,
     )
     (out / facts.NAME).write_text(of.to_json(), "utf-8")
+    others = (where.root / "packaging/runtime/licences", where.root / "packaging/bundle/licences")
+    licences.gather(out / LIB, others, out / licences.FOLDER)
+    hashes = json.loads((out / WHEELS).read_text("utf-8"))
+    (out / WHEELS).unlink()
+    found = list(bill.parts(out / LIB, pins, hashes))
+    (out / bill.NAME).write_text(bill.bill_of(found, of), "utf-8")
+    (out / bill.NOTICES).write_text(bill.notices(found, of), "utf-8")
     manifest.write(out)
     _settle(out, epoch)
+    linked_in = (*(each.name for each in pins.sources), "zig", *bill.IN_WHEELS)
+    private = (str(where.root), str(where.cache), str(out.resolve()), *_built_in(pins), *_home(Path.home()))
+    pass_gates(Looked(out, arch, private, linked_in))
     return of
 
 
@@ -71,9 +85,14 @@ def _foreign_parts(arch: str, where: Places, pins: Pins) -> Path:
     try:
         parts = making / "parts"
         _lay_runtime(parts / RUNTIME, arch, where, pins)
+        hashes = {}
         for wheel in wheels.download(where.lock(arch), arch, making / "wheels"):
-            wheels.unpack(wheel, parts / LIB)
-        compile_tree(parts, (parts / LIBRARY, parts / LIB), _native(where, pins))
+            name = licences.normal(wheel.name.partition("-")[0])
+            if is_taken(name):
+                wheels.unpack(wheel, parts / LIB)
+                hashes[name] = sha256_of(wheel)
+        (parts / WHEELS).write_text(json.dumps(hashes), "utf-8")
+        compile_tree(parts, (parts / LIBRARY, parts / LIB), native_python(where, pins))
         try:
             parts.rename(kept)
         except OSError:
@@ -82,6 +101,15 @@ def _foreign_parts(arch: str, where: Places, pins: Pins) -> Path:
     finally:
         shutil.rmtree(making, ignore_errors=True)
     return kept
+
+
+def _home(folder: Path) -> tuple[str, ...]:
+    # Wheels are made in containers, as root: /root names nobody, and many of them name it.
+    return () if folder in {Path("/root"), Path("/")} else (f"{folder}/",)
+
+
+def _built_in(pins: Pins) -> tuple[str, ...]:
+    return tuple({each.built_in for each in pins.prebuilt.values()})
 
 
 def _parts_key(arch: str, where: Places) -> str:
@@ -95,7 +123,7 @@ def _lay_runtime(into: Path, arch: str, where: Places, pins: Pins) -> None:
     if found := prebuilt(pins, arch, where.runtimes):
         unpack(found[0], into, built_in=found[1].built_in)
     elif (own := own_archive(arch, where.runtimes[-1])).is_file():
-        unpack(own, into, built_in="/opt/ao/building")
+        unpack(own, into, built_in=None)
     else:
         raise InputMissing(
             f"No runtime for {arch} is kept in {', '.join(map(str, where.runtimes))}. "
@@ -103,7 +131,7 @@ def _lay_runtime(into: Path, arch: str, where: Places, pins: Pins) -> None:
         )
     library = into / "lib/python3.13"
     for file in [each for each in library.rglob("*") if each.is_file()]:
-        if not is_shipped(file.relative_to(library)):
+        if not is_shipped(PurePosixPath(file.relative_to(library))):
             file.unlink()
     # A relative line in a .pth file is taken from the folder that the file lies in, wherever the release lies.
     site = library / "site-packages"
@@ -111,7 +139,7 @@ def _lay_runtime(into: Path, arch: str, where: Places, pins: Pins) -> None:
     (site / "release.pth").write_text("../../../../lib\n", "utf-8")
 
 
-def _native(where: Places, pins: Pins) -> Path:
+def native_python(where: Places, pins: Pins) -> Path:
     """A Python that runs here, of the version that runs there: bytecode does not depend on the machine."""
     arch = os.uname().machine
     kept = where.cache / f"native-{arch}-{inputs_key()}"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PINS = HERE / "pins.json"
-INPUTS = ("pins.json", "build.py", "configure.py")
+INPUTS = ("pins.json", "build.py", "recipes.py")
 """The files that decide what a build makes: a change in one of them makes another runtime."""
 
 
@@ -37,9 +37,13 @@ class Source:
 
 @dataclass(frozen=True)
 class Pins:
+    """`suite` is the distribution's release that has the sources; `zig` and its hash, the wheel of the compiler."""
+
     python: str
     zig: str
+    zig_sha256: str
     epoch: int
+    suite: str
     sources: tuple[Source, ...]
     prebuilt: Mapping[str, Archive]
 
@@ -50,7 +54,9 @@ def read_pins(file: Path = PINS) -> Pins:
     return Pins(
         python=text["python"],
         zig=text["zig"],
+        zig_sha256=text["zig_sha256"],
         epoch=text["epoch"],
+        suite=text["suite"],
         sources=tuple(Source(**each) for each in text["sources"]),
         prebuilt={arch: Archive(**each) for arch, each in text["prebuilt"].items()},
     )

@@ -18,7 +18,7 @@ NOWHERE = b"/nonexist"
 UNUSED = ("lib/python3.13/config-", "lib/python3.13/idlelib/", "lib/python3.13/tkinter/", "lib/python3.13/turtledemo/")
 
 
-def unpack(archive: Path, into: Path, *, built_in: str) -> None:
+def unpack(archive: Path, into: Path, *, built_in: str | None) -> None:
     """The archive's one folder becomes `into`, with `bin/python3` a plain file. Raises RuntimeUnavailable."""
     if not shutil.which("zstd"):
         raise ToolMissing("The runtime's archive is compressed with zstd, which is not here: install the package zstd.")
@@ -27,14 +27,14 @@ def unpack(archive: Path, into: Path, *, built_in: str) -> None:
         raise RuntimeUnavailable("The archive cannot be read.")
     with reader.stdout, tarfile.open(fileobj=reader.stdout, mode="r|") as members:
         for member in members:
-            _place(members, member, into, built_in.encode())
+            _place(members, member, into, built_in)
     if reader.wait():
         raise RuntimeUnavailable(f"The archive {archive} is damaged.")
     (interpreter,) = (into / "bin").glob("python3.*")
     interpreter.rename(into / "bin" / "python3")
 
 
-def _place(members: tarfile.TarFile, member: tarfile.TarInfo, into: Path, built_in: bytes) -> None:
+def _place(members: tarfile.TarFile, member: tarfile.TarInfo, into: Path, built_in: str | None) -> None:
     inside = PurePosixPath(member.name).parts[1:]
     if ".." in inside or not member.isreg() or "__pycache__" in inside or "/".join(inside).startswith(UNUSED):
         return
@@ -43,7 +43,8 @@ def _place(members: tarfile.TarFile, member: tarfile.TarInfo, into: Path, built_
         return
     file = into.joinpath(*inside)
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(without_folder(stream.read(), built_in))
+    data = stream.read()
+    file.write_bytes(without_folder(data, built_in.encode()) if built_in else data)
     file.chmod(0o755 if member.mode & 0o100 else 0o644)
 
 

@@ -138,6 +138,23 @@ def receipt_members(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
+def release_members(**changes: Any) -> dict[str, Any]:
+    return {
+        "kind": "release",
+        "schema": 1,
+        "serial": 2001,
+        "issued_at": ISSUED,
+        "version": "0.2.1",
+        "built_at": ISSUED,
+        "upgrades_from": "0.1.0",
+        "schemas": {"state": 7, "documents": 1},
+        "artefacts": [
+            {"file": f"ao-appliance-0.2.1-linux-{arch}.run", "arch": arch, "size": 10, "sha256": "sha256:" + "ab" * 32}
+            for arch in ("x86_64", "aarch64")
+        ],
+    } | changes
+
+
 def site_request_members(**changes: Any) -> dict[str, Any]:
     return {
         "kind": "site-request",

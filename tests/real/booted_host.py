@@ -22,7 +22,7 @@ import pytest
 from tests.real.processes import ROOT
 
 CACHE = ROOT / ".cache" / "roots"
-PACKAGES = "systemd,systemd-sysv,dbus,iproute2"
+PACKAGES = "systemd,systemd-sysv,dbus"
 BOOT_SECONDS = 60.0
 COMMAND_SECONDS = 300.0
 INSIDE = ("-m", "-u", "-i", "-n", "-p", "-r", "-w")
@@ -64,13 +64,13 @@ class BootedHost:
             ],
             env={"PATH": os.environ["PATH"], "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "yes"},
             stdin=subprocess.DEVNULL,
-            stdout=(self.folder.parent / f"{self.folder.name}.console").open("wb"),
-            stderr=subprocess.STDOUT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
         deadline = begun + BOOT_SECONDS
         while time.monotonic() < deadline:
-            assert self._process.poll() is None, (self.folder.parent / f"{self.folder.name}.console").read_text()
+            assert self._process.poll() is None, "the host ended while it booted"
             self._leader = self._leader or self._find_leader()
             if self._leader and self._is_up():
                 return time.monotonic() - begun
@@ -101,6 +101,13 @@ class BootedHost:
             stderr=subprocess.PIPE,
         )
 
+    def on_its_network(self, *command: str) -> str:
+        """A tool of this machine, on the host's network."""
+        done = subprocess.run(
+            ["nsenter", "-t", str(self._leader), "-n", *command], capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
     def start_outside(self, *command: str) -> subprocess.Popen[bytes]:
         """A program of this machine that meets the host's network alone: somebody else's computer, as it were."""
         return subprocess.Popen(
@@ -123,6 +130,9 @@ class BootedHost:
 
     def cut_power(self) -> None:
         if self._process is not None and self._process.poll() is None:
+            with suppress(ProcessLookupError):
+                if self._leader:
+                    os.kill(self._leader, signal.SIGKILL)  # with it goes everything within
             self._process.kill()
             self._process.wait()
         self._process, self._leader = None, 0

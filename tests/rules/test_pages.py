@@ -21,7 +21,7 @@ MEASURED = ROOT / "tests" / "bench" / "reports" / "gateway-2026-11-24.json"
 """The run of `make bench` that the README tells of."""
 BEGIN, END = "<!-- ladder -->\n", "<!-- /ladder -->\n"
 LINES_BEGIN, LINES_END = "<!-- lines -->\n", "<!-- /lines -->\n"
-AUDITABLE_LINES = 1700
+AUDITABLE_LINES = 1750
 """Statements that one person reads with care in one sitting. Whoever raises this takes an auditor's time."""
 
 

@@ -14,6 +14,7 @@ from licensing.envelope import BEGIN, SIGNATURES_LIMIT, Envelope, Signature, par
 from licensing.errors import SignatureRefused
 from licensing.licence import open_licence
 from licensing.receipt import open_receipt
+from licensing.strict_json import canonical
 from licensing.time_token import open_time_token
 from licensing.trust import Trust
 from licensing.vendor.countersign import add_signature, count, finished_name, unfinished_name
@@ -21,6 +22,7 @@ from licensing.vendor.errors import KeyUnfit
 from licensing.vendor.home import ALL_ROLES, Home
 from licensing.vendor.keyring import VendorKey, new_key, seal
 from licensing.vendor.operations_time import issue_time_token
+from tests.licensing.documents import release_members
 from tests.licensing.vendor.simulated_site import SimulatedSite
 from tests.licensing.vendor.vendors_desk import CHEAP, VendorsDesk, repeatable, words
 from tests.licensing.vendor.vendors_shell import Shell
@@ -205,11 +207,11 @@ def test_a_config_is_signed_by_officers_whom_no_trust_names(shell: Shell, site: 
 
 def test_a_release_is_signed_as_well(shell: Shell) -> None:
     key = new_key(None, "first", "ed25519", repeatable("first"))
-    body = b'{"kind":"release","schema":1,"serial":7,"issued_at":"2026-04-01T12:00:00Z","version":"0.2.0","files":[1]}'
+    body = canonical(release_members())
     file = shell.desk.file("release.json", to_json(sign(PAYLOAD_TYPES["release"], body, [key])))
     done = shell.json("sign", "add", file, "--key", "release-1", "--yes")
-    assert (done["kind"], done["serial"], done["complete"], done["file"]) == ("release", 7, True, str(file))
-    assert {"name": "version", "value": "0.2.0"} in done["facts"]
+    assert (done["kind"], done["serial"], done["complete"], done["file"]) == ("release", 2001, True, str(file))
+    assert {"name": "version", "value": "0.2.1, built 2026-03-01T08:00:00Z"} in done["facts"]
     shell.desk.trust.verify(parse(file.read_bytes()), role="release", payload_type=PAYLOAD_TYPES["release"])
 
 
@@ -226,7 +228,7 @@ def test_a_body_that_is_not_what_its_envelope_says_is_not_signed(shell: Shell, b
             "--key",
             f"{'root' if kind == 'trust' else kind}-1",
             "--yes",
-            code=10 if kind in ("release",) else 12,
+            code=12,
         )
         assert refused["error"]["code"] in ("document_malformed", "document_kind")
         assert file.read_bytes() == before

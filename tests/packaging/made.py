@@ -1,0 +1,80 @@
+"""A release made for the tests: once for each state of the tree, kept beside the build's own cache."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from bundle.facts import ARCHITECTURES, Facts, read_facts
+from bundle.places import ROOT, Places, places
+from bundle.run_file import pack
+from bundle.tree import assemble
+from licensing.version import BUILD_TIME, UPGRADES_FROM, __version__
+from runtime.cache import own_archive, prebuilt
+from runtime.pins import read_pins
+
+SOURCES = ("appliance", "licensing", "media", "installer", "packaging", "pyproject.toml", "README.md", "LICENCE")
+KEPT = 4
+"""How many made releases stay in the cache: each is 200 MB."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """A release for one machine: as a folder, and as the file that is carried in."""
+
+    facts: Facts
+    tree: Path
+    run_file: Path
+
+
+def where() -> Places:
+    return places(os.environ, Path.home())
+
+
+def runtime_is_kept(arch: str) -> bool:
+    """Whether a release can be made without building a Python first, which takes ten minutes."""
+    known = where()
+    return prebuilt(read_pins(), arch, known.runtimes) is not None or own_archive(arch, known.runtimes[-1]).is_file()
+
+
+def made(arch: str) -> Made:
+    """The release of this tree, from the cache where it was made before."""
+    assert arch in ARCHITECTURES
+    known = where()
+    kept = known.cache / f"made-{arch}-{_key()}"
+    if not kept.is_dir():
+        known.cache.mkdir(parents=True, exist_ok=True)
+        making = Path(tempfile.mkdtemp(dir=known.cache, prefix=".making-"))
+        try:
+            of = assemble(making / "tree", arch, known, read_pins(), __version__, BUILD_TIME, UPGRADES_FROM)
+            pack(making / "tree", of, int(BUILD_TIME.timestamp()), making)
+            making.chmod(0o755)
+            making.rename(kept)
+        except OSError:
+            if not kept.is_dir():  # another run of the tests may have been quicker
+                raise
+        finally:
+            shutil.rmtree(making, ignore_errors=True)
+        _forget(known.cache, arch)
+    (run_file,) = kept.glob("*.run")
+    return Made(read_facts(kept / "tree"), kept / "tree", run_file)
+
+
+def _key() -> str:
+    digest = hashlib.sha256()
+    for source in SOURCES:
+        root = ROOT / source
+        for file in sorted([root] if root.is_file() else root.rglob("*")):
+            if file.is_file() and "__pycache__" not in file.parts and "vendor" not in file.parts:
+                digest.update(f"{file.relative_to(ROOT)}\0".encode() + file.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _forget(cache: Path, arch: str) -> None:
+    old = sorted(cache.glob(f"made-{arch}-*"), key=lambda each: each.stat().st_ctime, reverse=True)
+    for each in old[KEPT:]:
+        shutil.rmtree(each, ignore_errors=True)
