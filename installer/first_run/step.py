@@ -50,6 +50,11 @@ class Here:
         """Whether this release knows any."""
         return self.release.has("admins")
 
+    @cached_property
+    def has_certificates(self) -> bool:
+        """Whether this release speaks TLS itself."""
+        return self.release.has("tls")
+
     def again(self) -> Here:
         return replace(self)
 
