@@ -189,7 +189,7 @@ def _add_uninstall(main: click.Group) -> None:
         The last usage files are offered first: carry them to the vendor.
         """
         if fate is None:
-            raise AnswerRefused("Is the state to stay or to go?", remedy="Say --keep-data or --purge.")
+            raise AnswerRefused("Nobody has said what becomes of the state.", remedy="Say --keep-data or --purge.")
         layout, told = _layout(root), _Told(face)
         ask = not (yes or dry_run or face.as_json)
         if ask and usage_to is None and not without_usage:

@@ -50,6 +50,7 @@ class Performer:
         """All of them in order; what is done already is passed over. Raises StepFailed, ReleaseDamaged."""
         for number, step in enumerate(steps, 1):
             if self.is_done(step):
+                self._note_data(step)
                 self.tell(f"[{number}/{len(steps)}] {step}: is so already")
                 continue
             self.record.begin(self._trace(step))
@@ -58,6 +59,13 @@ class Performer:
                 self.do(step)
             except OSError as exc:
                 raise StepFailed(f"It cannot be done: {exc.strerror}.", where=str(step)) from exc
+            self.record.done(step.key)
+
+    def _note_data(self, step: Step) -> None:
+        """What an earlier installation left with its data is on record as well, so that a purge takes it away."""
+        holds_data = isinstance(step, MakeUser) or getattr(step, "holds_data", False)
+        if holds_data and step.key not in self.record.story.traces:
+            self.record.begin(self._trace(step))
             self.record.done(step.key)
 
     def is_done(self, step: Step) -> bool:
@@ -161,7 +169,7 @@ class Performer:
 
     def _put_file_back(self, path: Path, facts: Mapping[str, Any], before: Mapping[str, Any], *, purge: bool) -> None:
         _new_name(path).unlink(missing_ok=True)
-        if before["existed"]:
+        if before["existed"] and not (purge and facts.get("holds_data")):
             kept = self._kept(before["sha256"])
             # Killed before the bytes were kept, the step had not replaced them either.
             if kept.is_file():

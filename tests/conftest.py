@@ -13,6 +13,13 @@ settings.register_profile("house", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("house")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whichever test comes first waits for the release to be made, which takes a minute of a quiet processor."""
+    for item in items:
+        if "made_release" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.timeout(900))
+
+
 @pytest.fixture(scope="session")
 def made_release() -> Made:
     """The release of this tree for this machine, made once."""

@@ -1,9 +1,9 @@
 """licences/: the text of every licence that something in the release is under, one folder a component.
 
 A wheel's texts come out of the wheel, the runtime's and its static libraries' out of `packaging/runtime/licences/`,
-where they were copied from the pinned sources. What is compiled into a wheel is told by the bill of materials that the wheel
-carries, which names licences and has no texts: `spdx/` has the text of each of those, as SPDX publishes it, and the
-folders of `packaging/bundle/licences/` those of libraries that no such bill names.
+where they were copied from the pinned sources. What is compiled into a wheel is told by the bill of
+materials that the wheel carries, which names licences and has no texts: `spdx/` has the text of each of those, as SPDX
+publishes it, and the other folders of `packaging/bundle/licences/` those of libraries that no such bill names.
 """
 
 from __future__ import annotations

@@ -160,11 +160,10 @@ def _openssl(shop: Workshop) -> tuple[Command, ...]:
 
 
 def _cpython(shop: Workshop) -> tuple[Command, ...]:
-    across: tuple[str, ...] = ()
+    across: tuple[str, ...] = (f"--with-openssl={shop.dependencies}",)
     if shop.native is not None:
-        across = (f"--host={shop.host}", f"--build={BUILD}", f"--with-build-python={shop.native}")
+        across += (f"--host={shop.host}", f"--build={BUILD}", f"--with-build-python={shop.native}")
     options = ("--disable-test-modules", "--without-ensurepip", "--with-pkg-config=yes", "--enable-ipv6")
-    options = (*options, f"--with-openssl={shop.dependencies}")
     return (
         Command(("sh", "-c", "printf 'ac_cv_file__dev_ptmx=yes\\nac_cv_file__dev_ptc=no\\n' > config.site")),
         Command(("env", "CONFIG_SITE=config.site", "./configure", *across, *options, f"--prefix={PREFIX}")),

@@ -22,13 +22,16 @@ def unpack(archive: Path, into: Path, *, built_in: str | None) -> None:
     """The archive's one folder becomes `into`, with `bin/python3` a plain file. Raises RuntimeUnavailable."""
     if not shutil.which("zstd"):
         raise ToolMissing("The runtime's archive is compressed with zstd, which is not here: install the package zstd.")
-    reader = subprocess.Popen(["zstd", "-dc", str(archive)], stdout=subprocess.PIPE)
-    if reader.stdout is None:  # pragma: no cover - a pipe was asked for
-        raise RuntimeUnavailable("The archive cannot be read.")
-    with reader.stdout, tarfile.open(fileobj=reader.stdout, mode="r|") as members:
-        for member in members:
-            _place(members, member, into, built_in)
-    if reader.wait():
+    try:
+        with (
+            subprocess.Popen(["zstd", "-dqc", str(archive)], stdout=subprocess.PIPE) as reader,
+            tarfile.open(fileobj=reader.stdout, mode="r|") as members,
+        ):
+            for member in members:
+                _place(members, member, into, built_in)
+    except tarfile.TarError as exc:
+        raise RuntimeUnavailable(f"The archive {archive} is damaged: {exc}.") from exc
+    if reader.returncode:
         raise RuntimeUnavailable(f"The archive {archive} is damaged.")
     (interpreter,) = (into / "bin").glob("python3.*")
     interpreter.rename(into / "bin" / "python3")

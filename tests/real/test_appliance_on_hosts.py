@@ -29,7 +29,7 @@ from tests.real.booted_host import BootedHost, Ended, host_of, tree_of
 from tests.real.filesystems import image, mounted, need, run
 from tests.real.site_and_vendor import Vendor
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(600, func_only=True)]
 
 SITE, MODEL = "plant-7", "assistant"
 DENIED, ALLOWED = "203.0.113.7", "10.9.9.9"

@@ -14,6 +14,7 @@ PURE: Mapping[str, str] = {
     "licensing": "Whether a document is believed must follow from its bytes and the facts given, and nothing else.",
     "appliance/config/plan.py": "What a config would change is shown before it is agreed to; showing must not do.",
     "appliance/config/words.py": "What a policy says is shown before it is agreed to.",
+    "appliance/access/anomaly": "Why a key was paused must be explainable afterwards from what was known of it.",
     "appliance/access/authorise.py": "Who may do what follows from grants alone.",
     "installer/preflight/judge": "What a host must be like is decided from facts, so that any host's can be judged anywhere.",
     "installer/layout.py": "What an installation would do is shown before it is done; showing must not do.",
