@@ -119,7 +119,7 @@ class SecretInBundle(InstallerError):
 class ReturnFailed(InstallerError):
     code = "return_failed"
     exit_code = 125
-    default_remedy = "Follow 'By hand' in /opt/ao/current/installer/INSTALLING.md; the state before is in snapshots/."
+    default_remedy = "Follow 'By hand' in INSTALLING.md (/opt/ao/current/docs/installer); a copy is in snapshots/."
 
 
 class ReleaseRefused(InstallerError):

@@ -73,7 +73,7 @@ def service(answers: Answers, systemd: int) -> str:
             "# /etc/systemd/system/ao.service.d/90-local.conf (then: systemctl daemon-reload).",
             "[Unit]",
             "Description=AO Appliance: the gateway",
-            "Documentation=file:/opt/ao/current/README.md",
+            "Documentation=file:/opt/ao/current/docs/README.md",
             "Wants=network-online.target",
             "After=network-online.target local-fs.target",
             "# A gateway that fails five times within five minutes is left alone, for somebody to look.",
