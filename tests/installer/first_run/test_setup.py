@@ -259,7 +259,7 @@ def test_a_person_leaves_and_comes_back_where_it_stopped(host: Host) -> None:
     with at_terminal(host.words, host.environment) as person:
         begin(person, host)
         person.sees("Listen address [127.0.0.1]: ")
-        person.presses(b"\x03")
+        person.interrupts()
         person.sees("Stopped at step 2")
         person.sees("what was done before stays done")
         assert person.leaves() == 122
