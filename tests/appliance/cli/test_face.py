@@ -21,6 +21,8 @@ WORDS = {
     "keys create": ["--name", "x"],
     "keys import": ["/nowhere/file.json", "--as", "litellm"],
     "keys revoke": ["x", "--yes"],
+    "roles limit": ["x", "--from-anywhere"],
+    "webhooks retry": ["--all"],
     "quickstart": ["--dir", "/proc/nowhere"],
 }
 """Arguments for those that need others than a file that is not there."""
