@@ -12,7 +12,7 @@ JOBS    ?= 1
 ROUNDS ?= 2000
 JOBS   ?= 2
 
-.PHONY: run test test-vm test-aarch64 test-release-aarch64 check format bench crash fuzz soak clients report-picture lock wheels runtime bundle bundle-check clean
+.PHONY: run test test-vm test-vm-install test-aarch64 test-release-aarch64 check format bench crash fuzz soak clients report-picture lock wheels runtime bundle bundle-check clean
 
 run: $(VENV)/.checkout  ## a licensed gateway that answers OpenAI clients on 127.0.0.1:8080
 	$(BIN)/ao quickstart $(ARGS)
@@ -30,6 +30,9 @@ test-release-aarch64: $(VENV)/.development  ## the release for aarch64 to a firs
 
 test-vm: $(VENV)/.development  ## a USB stick pulled out in mid-export, in a virtual machine (AO_VM_KERNEL= an unpacked kernel)
 	$(BIN)/python -m pytest tests/vm/stick_pulled_out.py $(ARGS)
+
+test-vm-install: $(VENV)/.development  ## a host with a TPM, a clock and a stick, looked at and set up, in a virtual machine (AO_VM_KERNEL= as above)
+	$(BIN)/python -m pytest tests/vm/fresh_host.py $(ARGS)
 
 check: $(VENV)/.development  ## format, lint, types, and the rules of the house
 	$(BIN)/ruff format --check .

@@ -24,17 +24,18 @@ _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._@-]{1,63}")
 
 class AdministratorStep:
     name = "administrator"
+    changes_status = False
     title = "The first administrator"
     asks = ("administrator.name", "administrator.password_file", "administrator.enrolment_file")
 
     def done(self, here: Here) -> str | None:
-        if here.status is None or not here.release.has("admins"):
+        if here.status is None or not here.has_administrators:
             return None
         there = here.release.ask("admins", "list").data.get("administrators", [])
         return f"There are administrators: {', '.join(shown(each['name']) for each in there)}." if there else None
 
     def ask(self, here: Here, talk: Conversation) -> Act | None:
-        if not here.release.has("admins"):
+        if not here.has_administrators:
             talk.say("This release is administered at the host's console, by root. There is nothing to make.")
             return None
         talk.say(

@@ -51,9 +51,9 @@ def add_to(main: click.Group) -> None:
         if only_show:
             return _shown(here)
         taken = set_up(here, _conversation(face, file), dry_run=dry_run)
-        after = next_steps(here.again())
+        after = next_steps(taken.here)
         return Result(
-            {"steps": [each.as_dict() for each in taken], "dry_run": dry_run, "next": after},
+            {"steps": [each.as_dict() for each in taken.steps], "dry_run": dry_run, "next": after},
             ["", "What comes next:" if not dry_run else "Nothing was done. What comes next:", *after],
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from installer.errors import AnswerRefused
@@ -22,6 +22,7 @@ PORT: Final = 8080
 
 class ListenStep:
     name = "listen"
+    changes_status = False
     title = "Where the gateway listens"
     asks = ("listen.host", "listen.port")
 
@@ -40,13 +41,11 @@ class ListenStep:
         )
         settings = read_settings(here.settings)
         was = str(settings.get("host", LOOPBACK)), int(settings.get("port", PORT))
-        # What serves there already is this site's own gateway, and no obstacle to itself.
-        serving = was if here.status and here.status["running_since"] else None
         host = talk.ask("listen.host", "Listen address", lambda typed: check_host(typed, here.files), default=was[0])
         port = talk.ask(
             "listen.port",
             "Port",
-            lambda typed: check_port(typed, host, here.files, serving=serving),
+            lambda typed: check_port(typed, host, here.files, own=lambda: was if _is_serving(here) else None),
             default=str(was[1]),
         )
         for warning in _findings(host, port, here.files, Verdict.WARN):
@@ -75,15 +74,20 @@ def check_host(typed: str, files: HostFiles) -> str:
     return host
 
 
-def check_port(typed: str, host: str, files: HostFiles, *, serving: tuple[str, int] | None = None) -> int:
-    """A port that can be listened on at this very moment; or where this site's own gateway does."""
+def check_port(typed: str, host: str, files: HostFiles, *, own: Callable[[], tuple[str, int] | None]) -> int:
+    """A port that can be listened on at this very moment. `own`, asked only where something else does, is where this
+    site's own gateway listens: it is no obstacle to itself."""
     if not (typed.isascii() and typed.isdecimal() and 1 <= int(typed) <= 65535):
         raise AnswerRefused(f"{shown(typed, 20)!r} is no port.", where="listen.port", remedy="A number up to 65535.")
-    if (host, int(typed)) == serving:
-        return int(typed)
     for fault in _findings(host, int(typed), files, Verdict.FAIL):
+        if (host, int(typed)) == own():
+            return int(typed)
         raise AnswerRefused(f"{host}, port {typed}: {fault}", where="listen.port", remedy="Choose another.")
     return int(typed)
+
+
+def _is_serving(here: Here) -> bool:
+    return bool(here.status and here.status["running_since"])
 
 
 def _findings(host: str, port: int, files: HostFiles, verdict: Verdict) -> Sequence[str]:

@@ -22,6 +22,7 @@ UNLICENSED: Final = frozenset({"missing", "unreadable", "wrong_site", "wrong_epo
 
 class RequestStep:
     name = "request"
+    changes_status = False
     title = "The request for a licence"
     asks = ("request.out",)
 

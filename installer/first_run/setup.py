@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from installer.first_run.administrator import AdministratorStep
 from installer.first_run.conversation import Conversation
-from installer.first_run.listen import ListenStep
+from installer.first_run.listen import LOOPBACK, ListenStep
 from installer.first_run.request import RequestStep
 from installer.first_run.settings_file import read_settings
 from installer.first_run.site import SiteStep
@@ -37,7 +37,15 @@ class Taken:
         return {"step": self.step, "state": self.state, "said": list(self.said)}
 
 
-def set_up(here: Here, talk: Conversation, *, dry_run: bool) -> list[Taken]:
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """All steps, and the host as it is after them."""
+
+    steps: Sequence[Taken]
+    here: Here
+
+
+def set_up(here: Here, talk: Conversation, *, dry_run: bool) -> Taking:
     """Goes through all steps in order. Raises what a step refuses; the steps before it stay done."""
     taken: list[Taken] = []
     for number, step in enumerate(STEPS, 1):
@@ -49,8 +57,8 @@ def set_up(here: Here, talk: Conversation, *, dry_run: bool) -> list[Taken]:
             raise
         talk.say(*(f"  {line}" for line in each.said))
         taken.append(each)
-        here = here.again() if each.state == "done" else here
-    return taken
+        here = here.again() if each.state == "done" and step.changes_status else here
+    return Taking(taken, here)
 
 
 def _take(step: Step, here: Here, talk: Conversation, *, dry_run: bool) -> Taken:
@@ -83,10 +91,15 @@ def next_steps(here: Here) -> list[str]:
     if not status["keys_active"]:
         steps.append("Make an API key for the first app. It is shown once:")
         steps.append("  ao keys create --name first-app --team NAME")
+    settings = read_settings(here.settings)
+    if here.has_certificates:
+        steps.append("Give the gateway a certificate:")
+        steps.append("  ao tls --help")
+    elif settings.get("host", LOOPBACK) != LOOPBACK:
+        steps.append("This release speaks plain HTTP: put a proxy with a certificate before it.")
     if not status["running_since"]:
         steps.append("Start the gateway, now and at each boot:")
         steps.append("  systemctl enable --now ao")
-    settings = read_settings(here.settings)
     steps.append("See that it answers, from a host that will use it:")
     steps.append(f"  curl -s {_address(settings)}/v1/models -H 'Authorization: Bearer ao-...'")
     steps.append("See the whole site on one screen, today and any day:")

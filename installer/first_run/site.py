@@ -41,6 +41,7 @@ class Read:
 
 class SiteStep:
     name = "site"
+    changes_status = True
     title = "This site, and whom it believes"
     asks = ("site.id", "site.name", "site.trust", "site.trust_digest")
 

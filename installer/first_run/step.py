@@ -45,13 +45,26 @@ class Here:
                 return None
             raise
 
+    @cached_property
+    def has_administrators(self) -> bool:
+        """Whether this release knows any."""
+        return self.release.has("admins")
+
+    @cached_property
+    def has_certificates(self) -> bool:
+        """Whether this release speaks TLS itself."""
+        return self.release.has("tls")
+
     def again(self) -> Here:
         return replace(self)
 
 
 class Step(Protocol):
-    """`asks` are the names of its answers. `done` is a sentence that says what is there already, or None; `ask` gives
-    None where there is nothing to do here, after saying why."""
+    """`asks` are the names of its answers; `changes_status`: once it is done, the release has another status to tell.
+
+    `done` is a sentence that says what is there already, or None; `ask` gives None where there is nothing to do here,
+    after saying why.
+    """
 
     @property
     def name(self) -> str: ...
@@ -61,6 +74,9 @@ class Step(Protocol):
 
     @property
     def asks(self) -> Sequence[str]: ...
+
+    @property
+    def changes_status(self) -> bool: ...
 
     def done(self, here: Here) -> str | None: ...
 

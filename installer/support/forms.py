@@ -25,7 +25,7 @@ _URL: Final = re.compile(
 _KEY_PREFIXES: Final = re.compile(
     r"(?i)(sk|ao|pk|key|token|bearer|gsk|hf|xai|ghp|akia|aiza|eyj)[-_]?[A-Za-z0-9_+/=.-]{16,}"
 )
-_LONG_MIXED: Final = re.compile(r"[A-Za-z0-9_+/=]{20,}")
+_LONG_MIXED: Final = re.compile(r"[A-Za-z0-9_+=]{20,}")
 
 
 def looks_secret(text: str) -> bool:

@@ -12,6 +12,8 @@ from typing import Any, Final
 _LIMIT: Final = 64 * 1024
 _TOKEN: Final = re.compile(rb"[A-Za-z0-9+/=_-]{16,}")
 _SECRET_NAME: Final = re.compile(r"KEY|TOKEN|SECRET|PASSW", re.IGNORECASE)
+_PLACE: Final = re.compile(r"_(dir|file|path)$")
+"""Members that say where secrets lie, and hold none."""
 SITE_KEY: Final = "site.key"
 
 
@@ -49,7 +51,9 @@ def secrets_here(
 def _under_secret_names(value: Any, named: bool = False) -> Iterator[str]:
     if isinstance(value, Mapping):
         for name, inside in value.items():
-            yield from _under_secret_names(inside, bool(_SECRET_NAME.search(str(name))))
+            yield from _under_secret_names(
+                inside, bool(_SECRET_NAME.search(str(name)) and not _PLACE.search(str(name)))
+            )
     elif isinstance(value, list):
         for inside in value:
             yield from _under_secret_names(inside, named)

@@ -16,7 +16,7 @@ PURE: Mapping[str, str] = {
     "appliance/config/words.py": "What a policy says is shown before it is agreed to.",
     "appliance/access/anomaly": "Why a key was paused must be explainable afterwards from what was known of it.",
     "appliance/access/authorise.py": "Who may do what follows from grants alone.",
-    "installer/preflight/judge": "What a host must be like is decided from facts: any host's can be judged anywhere.",
+    "installer/preflight/judge": "What a host must be like is decided from facts: any host can be judged anywhere.",
     "installer/layout.py": "What an installation would do is shown before it is done; showing must not do.",
     "installer/steps.py": "What an installation would do is shown before it is done; showing must not do.",
     "installer/plan.py": "What an installation would do is shown before it is done; showing must not do.",

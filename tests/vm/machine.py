@@ -14,7 +14,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -97,11 +97,12 @@ class Machine:
 
 
 @contextmanager
-def machine(folder: Path, inside: str) -> Iterator[Machine]:
-    """Boots it, with `inside` a script that it runs over this host's tree; `folder` is its /mnt."""
-    for program in PROGRAMS:
+def machine(folder: Path, inside: str, *, tpm: bool = False) -> Iterator[Machine]:
+    """Boots it, with `inside` a script that it runs over this host's tree; `folder` is its /mnt. `tpm`: it has one, of
+    version 2.0, in software."""
+    for program in (*PROGRAMS, *(["swtpm"] if tpm else [])):
         if shutil.which(program, path=PATH) is None:
-            pytest.skip(f"{program} is not installed (apt: qemu-system-x86 busybox-static cpio kmod dosfstools)")
+            pytest.skip(f"{program} is not installed (apt: qemu-system-x86 busybox-static cpio kmod dosfstools swtpm)")
     kernel, modules = _kernel()
     (folder / "inside.sh").write_text(inside)
     initial = _initial_files(folder.with_name("initial"), modules)
@@ -115,12 +116,42 @@ def machine(folder: Path, inside: str) -> Iterator[Machine]:
     words += ["-virtfs", f"local,path={folder},mount_tag=shared,security_model=none"]
     words += ["-device", "qemu-xhci,id=xhci"]
     console.touch()
-    with subprocess.Popen(words, stdin=subprocess.DEVNULL) as process:
+    with (
+        _tpm(folder.with_name("tpm")) if tpm else nullcontext[list[str]]([]) as more,
+        _started([*words, *more]) as process,
+    ):
         try:
             with _connected(control, process) as connection:
                 yield Machine(process, connection, console)
         finally:
             process.kill()
+
+
+@contextmanager
+def _started(words: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(words, stdin=subprocess.DEVNULL) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@contextmanager
+def _tpm(folder: Path) -> Iterator[list[str]]:
+    """A TPM of its own process, and how the machine is told of it."""
+    folder.mkdir()
+    door = folder / "door"
+    words = ["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={folder}", "--ctrl", f"type=unixio,path={door}"]
+    with _started([*words, "--terminate"]):
+        for _ in range(200):
+            if door.exists():
+                break
+            time.sleep(0.05)
+        yield [
+            *("-chardev", f"socket,id=door,path={door}"),
+            *("-tpmdev", "emulator,id=tpm0,chardev=door"),
+            *("-device", "tpm-tis,tpmdev=tpm0"),
+        ]
 
 
 def _kernel() -> tuple[Path, Path]:

@@ -21,16 +21,16 @@ WORDS = {
     "keys create": ["--name", "x"],
     "keys import": ["/nowhere/file.json", "--as", "litellm"],
     "keys revoke": ["x", "--yes"],
+    "roles limit": ["x", "--from-anywhere"],
+    "webhooks retry": ["--all"],
     "quickstart": ["--dir", "/proc/nowhere"],
     "webhooks retry": ["--all"],
 }
 """Arguments for those that need others than a file that is not there."""
 
-ANYWHERE = {"media list", "media eject", "providers list", "route presets", "state schema", "preflight", "units"}
-"""Media, the catalogue, the presets, a release's schemas, a host's fitness and its units can be told anywhere."""
-
+ANYWHERE = {"media list", "media eject", "providers list", "route presets", "state schema"}
 REFUSING = [name for name in COMMANDS if name not in ANYWHERE]
-"""Those that refuse where there is no site."""
+"""Those that refuse where there is no site. Media, the catalogue, the presets and the schema can be asked anywhere."""
 
 
 def arguments(name: str) -> list[str]:

@@ -39,8 +39,16 @@ class Person:
     def types(self, line: str) -> None:
         os.write(self._screen, f"{line}\n".encode())
 
-    def presses(self, key: bytes) -> None:
-        os.write(self._screen, key)
+    def interrupts(self) -> None:
+        """Presses Ctrl-C until something comes of it: one that comes just before the interpreter waits for a line is
+        noticed by it only with the next."""
+        for _ in range(10):
+            before = len(self.read)
+            os.write(self._screen, b"\x03")
+            while select.select([self._screen], [], [], 5.0)[0] and self._more(time.monotonic() + 5):
+                if self.read[before:].replace("^C", "").strip():
+                    return
+        raise AssertionError(f"nothing came of it:\n{self.read}")
 
     def leaves(self) -> int:
         """Reads to the end; the exit code."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from installer.errors import AnswerRefused
+from installer.errors import AnswerRefused, SetupUnfinished
 from installer.first_run.conversation import AtTerminal, FromFile, as_it_is, read_answers
 from installer.first_run.listen import check_host, check_port
 from installer.first_run.request import check_place
@@ -28,7 +29,7 @@ def host(typed: str) -> object:
 
 
 def port(typed: str) -> object:
-    return check_port(typed, "127.0.0.1", HostFiles())
+    return check_port(typed, "127.0.0.1", HostFiles(), own=lambda: None)
 
 
 def place(typed: str) -> object:
@@ -94,6 +95,25 @@ def test_what_can_be_is_taken(check: Callable[[str], object], typed: str, value:
 def test_a_port_that_is_free_is_taken() -> None:
     free = free_port()
     assert port(str(free)) == free
+
+
+def test_a_port_in_use_is_refused_unless_this_sites_own_gateway_uses_it() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        with pytest.raises(AnswerRefused, match="Another program"):
+            port(str(taken))
+        assert check_port(str(taken), "127.0.0.1", HostFiles(), own=lambda: ("127.0.0.1", taken)) == taken
+
+
+@pytest.mark.parametrize("leaving", [EOFError, KeyboardInterrupt])
+def test_whoever_leaves_at_a_question_is_told_that_what_is_done_stays(leaving: type[BaseException]) -> None:
+    def leave(prompt: str) -> str:
+        raise leaving
+
+    with pytest.raises(SetupUnfinished, match="what was done before stays done"):
+        AtTerminal(leave, leave, lambda line: None).ask("x", "Name", as_it_is)
 
 
 def test_a_digest_is_spelt_in_groups_that_can_be_read_out() -> None:

@@ -9,14 +9,21 @@ import sys
 import tomllib
 from collections.abc import Mapping
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from appliance.state.site import open_site
+from installer.errors import AnswerRefused, ReleaseRefused
+from installer.first_run.request import check_place
+from installer.first_run.settings_file import put_members
 from installer.first_run.setup import ANSWERS, STEPS
 from installer.first_run.site import spelt
+from installer.first_run.step import Here
+from installer.preflight.gather import HostFiles
+from installer.release_command import ReleaseCommand
 from licensing.site_request import open_site_request
 from licensing.trust import pin
 from tests.appliance.gateways import free_port
@@ -89,6 +96,11 @@ class Host:
             check=False,
         )
 
+    @property
+    def here(self) -> Here:
+        release = ReleaseCommand(AO, self.state, self.settings, self.environment)
+        return Here(release, self.settings, [self.stick], HostFiles(), datetime.now(UTC))
+
     def site(self) -> str:
         with closing(open_site(self.state)) as site:
             return site.id
@@ -125,15 +137,15 @@ def test_a_file_of_answers_makes_a_site_and_a_second_time_changes_nothing(host: 
     again = host.set_up("--json")
     assert again.returncode == 0, again
     assert states(again)["site"] == "was done"
+    order = ["licence import", "config import", "keys create", "systemctl enable", f":{host.port}/v1/models", "status"]
+    told = "\n".join(json.loads(again.stdout)["next"])
+    assert [told.index(each) for each in order] == sorted(told.index(each) for each in order)
+    shown = host.run("--show")
+    assert shown.stdout.splitlines()[0].startswith("done  This site")
+    assert shown.stdout.splitlines()[1].startswith("open  Where the gateway listens"), "at 127.0.0.1, as before"
     after = files_below(host.folder)
     for file in ("state/site.key", "etc/settings.toml", "stick/site-request.signed.json"):
         assert before[file] == after[file], file
-
-
-def test_what_comes_next_is_told_in_order(host: Host) -> None:
-    told = "\n".join(json.loads(host.set_up("--json").stdout)["next"])
-    order = ["licence import", "config import", "keys create", "systemctl enable", f":{host.port}/v1/models", "status"]
-    assert [told.index(each) for each in order] == sorted(told.index(each) for each in order)
 
 
 def test_a_dry_run_says_what_would_be_done_and_writes_nothing(host: Host) -> None:
@@ -183,7 +195,7 @@ def test_what_the_installation_wrote_is_changed_in_its_place_and_nothing_else(ho
     host.settings.parent.mkdir()
     host.settings.write_text('# by hand\nhost = "127.0.0.1"  # for now\nworkers = 2\nport = 8080\n')
     host.settings.chmod(0o640)
-    assert host.set_up(listen__host="0.0.0.0").returncode == 0
+    put_members(host.here, {"host": "0.0.0.0", "port": host.port})
     assert host.settings.read_text() == f'# by hand\nhost = "0.0.0.0"  # for now\nworkers = 2\nport = {host.port}\n'
     assert host.settings.stat().st_mode & 0o777 == 0o640
 
@@ -191,17 +203,18 @@ def test_what_the_installation_wrote_is_changed_in_its_place_and_nothing_else(ho
 def test_a_settings_file_that_the_release_refuses_is_left_alone(host: Host) -> None:
     host.settings.parent.mkdir()
     host.settings.write_text("wrokers = 2\n")
-    done = host.set_up("--json")
-    assert done.returncode == 46, done
-    assert json.loads(done.stdout)["error"]["code"] == "settings_refused"
+    with pytest.raises(ReleaseRefused) as caught:
+        put_members(host.here, {"host": "0.0.0.0"})
+    assert (caught.value.code, caught.value.exit_code) == ("settings_refused", 46)
     assert host.settings.read_text() == "wrokers = 2\n"
 
 
-def test_nothing_on_the_medium_is_overwritten(host: Host) -> None:
+def test_a_request_of_another_site_on_the_medium_stays(host: Host) -> None:
+    with pytest.raises(AnswerRefused, match="is there"):
+        check_place(str(host.trust), None)
     host.request.write_text("somebody's")
-    done = host.set_up("--json")
-    assert done.returncode == 121
-    assert "nothing is overwritten" in json.loads(done.stdout)["error"]["remedy"]
+    with pytest.raises(AnswerRefused, match="not the request of this site"):
+        check_place(str(host.stick), {"site": "harbour-hospital", "epoch": 1})
     assert host.request.read_text() == "somebody's"
 
 
@@ -210,14 +223,6 @@ def test_without_a_release_it_says_so(host: Host) -> None:
     done = host.set_up("--json")
     assert done.returncode == 123
     assert json.loads(done.stdout)["error"]["code"] == "release_unusable"
-
-
-def test_what_is_done_can_be_looked_at(host: Host) -> None:
-    shown = host.run("--show", "--json")
-    assert [each["done"] for each in json.loads(shown.stdout)["steps"]] == [False] * len(STEPS)
-    assert host.set_up().returncode == 0
-    shown = host.run("--show")
-    assert shown.stdout.splitlines()[0].startswith("done  This site")
 
 
 def test_json_without_a_file_asks_nobody(host: Host) -> None:
@@ -250,12 +255,11 @@ def test_a_person_goes_through_it_and_may_mistype(host: Host) -> None:
     assert max(map(len, printed)) <= 80
 
 
-@pytest.mark.parametrize("key", [b"\x03", b"\x04"], ids=["interrupt", "end of input"])
-def test_a_person_leaves_and_comes_back_where_it_stopped(host: Host, key: bytes) -> None:
+def test_a_person_leaves_and_comes_back_where_it_stopped(host: Host) -> None:
     with at_terminal(host.words, host.environment) as person:
         begin(person, host)
         person.sees("Listen address [127.0.0.1]: ")
-        person.presses(key)
+        person.interrupts()
         person.sees("Stopped at step 2")
         person.sees("what was done before stays done")
         assert person.leaves() == 122
