@@ -25,7 +25,6 @@ sys.path.append(str(ROOT))
 
 from licensing.version import BUILD_TIME, UPGRADES_FROM, __version__
 
-
 CHECK = Path(__file__).resolve().parent / "check-release.sh"
 """What an operator can check a file with who has no AO Appliance yet."""
 
