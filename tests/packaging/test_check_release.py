@@ -70,7 +70,7 @@ def test_another_file_another_name_another_kind_are_refused(tmp_path: Path) -> N
         ({"release": b"{}"}, "is not a signed document"),
         ({"release": good.replace(b'"payload":"', b'"payload":"A')}, "NOT to be installed"),
     ):
-        done = check(tmp_path, **changes)  # type: ignore[arg-type]
+        done = check(tmp_path, **changes)
         assert (done.returncode, done.stdout) == (1, ""), done
         assert told in done.stderr
 
