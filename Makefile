@@ -10,14 +10,16 @@ RUNTIME ?=
 ARCH    ?= $(shell uname -m)
 JOBS    ?= 1
 ROUNDS ?= 2000
+JOBS   ?= 2
 
 .PHONY: run test test-vm test-aarch64 test-release-aarch64 check format bench crash fuzz soak clients report-picture lock wheels runtime bundle bundle-check clean
 
 run: $(VENV)/.checkout  ## a licensed gateway that answers OpenAI clients on 127.0.0.1:8080
 	$(BIN)/ao quickstart $(ARGS)
 
-test: $(VENV)/.development  ## the whole suite
-	$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.development  ## the whole suite; JOBS= at a time, then what needs the machine to itself
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not alone" $(ARGS) || test $$? -eq 5
+	$(BIN)/python -m pytest -m alone $(ARGS) || test $$? -eq 5
 
 test-aarch64: $(VENV)/.development  ## licensing's tests under emulation; RUNTIME= a CPython for aarch64 (folder or archive)
 	@test -e "$(RUNTIME)" || { echo "Name a CPython for aarch64: make test-aarch64 RUNTIME=PATH (a folder with bin/python3, or an archive)." >&2; exit 2; }

@@ -29,6 +29,17 @@ model call is in gateway/errors.py.)
         ├── TeamUnknown          73  no org or team of that name
         ├── TeamRefused          74  an org or team that cannot be made, or be deleted yet
         ├── NotPermitted         75  the administrator's roles do not allow this here
+        ├── AdministratorUnknown 130 no administrator of that name
+        ├── AdministratorRefused 131 an administrator, password or grant that cannot be
+        ├── RoleUnknown         132  no role of that name
+        ├── RoleRefused         133  a role that cannot be, or not there
+        ├── TokenUnknown        134  no service token of that name
+        ├── TokenRefused        135  a service token that cannot be made as asked
+        ├── SessionUnknown      136  no session of that id
+        ├── SignInRefused       137  name, password or code is not right
+        ├── SignInHeldBack      138  too many refused attempts: not yet
+        ├── NotSignedIn         139  no session or service token, or one that has ended
+        ├── WebhookUnknown       76  no webhook of that name in the config in force
         ├── NothingToExport      80  no sealed usage matches
         ├── UsageUnknown         81  a usage file or receipt that this site's chain does not know
         ├── ModelUnknown        104  no model of that name, or not for this site
@@ -190,6 +201,7 @@ class RollbackRefused(ApplianceError):
 class ProviderUnknown(ApplianceError):
     code = "provider_unknown"
     exit_code = 69
+    http_status = 404
     default_remedy = "List the catalogue: ao providers list."
 
 
@@ -203,6 +215,7 @@ class ModelUnknown(ApplianceError):
 class KeyUnknown(ApplianceError):
     code = "key_unknown"
     exit_code = 70
+    http_status = 404
     default_remedy = "List the keys: ao keys list."
 
 
@@ -221,6 +234,7 @@ class CapsRefused(ApplianceError):
 class TeamUnknown(ApplianceError):
     code = "team_unknown"
     exit_code = 73
+    http_status = 404
     default_remedy = "List them: ao orgs list, ao teams list."
 
 
@@ -237,6 +251,87 @@ class NotPermitted(ApplianceError):
     default_remedy = "Ask an administrator whose role allows it, or have a role granted: ao admins grant."
 
 
+class AdministratorUnknown(ApplianceError):
+    code = "administrator_unknown"
+    exit_code = 130
+    http_status = 404
+    default_remedy = "List them: ao admins list."
+
+
+class AdministratorRefused(ApplianceError):
+    code = "administrator_refused"
+    exit_code = 131
+    default_remedy = "Correct it and try again; nothing was changed."
+
+
+class RoleUnknown(ApplianceError):
+    code = "role_unknown"
+    exit_code = 132
+    http_status = 404
+    default_remedy = "List them: ao roles list."
+
+
+class RoleRefused(ApplianceError):
+    code = "role_refused"
+    exit_code = 133
+    default_remedy = "Correct the option and try again."
+
+
+class TokenUnknown(ApplianceError):
+    code = "token_unknown"
+    exit_code = 134
+    http_status = 404
+    default_remedy = "List them: ao tokens list."
+
+
+class TokenRefused(ApplianceError):
+    code = "token_refused"
+    exit_code = 135
+    default_remedy = "Correct the option and try again."
+
+
+class SessionUnknown(ApplianceError):
+    code = "session_unknown"
+    exit_code = 136
+    http_status = 404
+    default_remedy = "List them: ao sessions list."
+
+
+class SignInRefused(ApplianceError):
+    """The same whatever was wrong: it tells nobody which names there are."""
+
+    code = "sign_in_refused"
+    exit_code = 137
+    http_status = 401
+    default_remedy = "Try again with the next code. Who has lost one of them is helped at the host (ao admins reset)."
+
+
+class SignInHeldBack(ApplianceError):
+    """`retry_after`: in how many seconds another attempt is looked at."""
+
+    code = "sign_in_held_back"
+    exit_code = 138
+    http_status = 429
+    default_remedy = "Wait so long, or have it cleared at the host: ao admins reset NAME."
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class NotSignedIn(ApplianceError):
+    code = "not_signed_in"
+    exit_code = 139
+    http_status = 401
+    default_remedy = "Sign in again, or use a service token that is in force."
+
+
+class WebhookUnknown(ApplianceError):
+    code = "webhook_unknown"
+    exit_code = 76
+    default_remedy = "List those that the config names: ao webhooks list."
+
+
 class NothingToExport(ApplianceError):
     code = "nothing_to_export"
     exit_code = 80
@@ -246,6 +341,7 @@ class NothingToExport(ApplianceError):
 class UsageUnknown(ApplianceError):
     code = "usage_unknown"
     exit_code = 81
+    http_status = 404
     default_remedy = "Check that the file belongs to this site: ao usage show."
 
 
@@ -259,6 +355,7 @@ class StorageFull(ApplianceError):
 class EntryUnknown(ApplianceError):
     code = "entry_unknown"
     exit_code = 83
+    http_status = 404
     default_remedy = "Check the request id; a call of today is in no file until its day is sealed."
 
 

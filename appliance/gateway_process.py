@@ -12,16 +12,16 @@ import logging
 import os
 import socket
 import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
+from appliance import child_process
 from appliance.errors import GatewayFailed, PortTaken
 from appliance.observe.worker_counts import VARIABLE
-from appliance.settings import SETTINGS_VARIABLE, Settings
+from appliance.settings import Settings
 
 log = logging.getLogger("ao.serve")
 
@@ -84,31 +84,10 @@ class GatewayProcess:
 
     def stop(self) -> None:
         """Lets exchanges in flight finish, then ends what is left."""
-        if self._process.stdin is not None:
-            with suppress(BrokenPipeError):
-                self._process.stdin.close()
-        if self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(timeout=STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+        child_process.end(self._process, STOP_SECONDS)
 
     def _load(self) -> subprocess.Popen[bytes]:
-        environment = {
-            **os.environ,
-            SETTINGS_VARIABLE: self._settings.model_dump_json(),
-            VARIABLE: os.fspath(self._metrics),
-        }
-        # A session of its own: Ctrl-C in a terminal reaches `ao serve` alone, which then stops the others in order.
-        return subprocess.Popen(
-            [sys.executable, "-m", "appliance.gateway.server"],
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=sys.stderr,  # standard output is for what `--json` promises
-            start_new_session=True,
-        )
+        return child_process.begin("appliance.gateway.server", self._settings, {VARIABLE: os.fspath(self._metrics)})
 
 
 def check_port(settings: Settings) -> None:

@@ -12,8 +12,9 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, ValidationError, field_validator
 
+from appliance.admin_listen import AdminListen, listen_in
 from appliance.errors import SettingsRefused
 from appliance.ledger.room import KEEP_FREE_BYTES
 from licensing.document import first_fault
@@ -27,7 +28,8 @@ DEFAULT_FILE = Path("/etc/ao/settings.toml")
 class Settings(BaseModel):
     """`secrets_dir` holds one file per `${NAME}` (systemd's credentials folder works); `workers` are processes;
     each has at most `streams_per_worker` streams under way; `metrics_from` are the networks whose hosts may read
-    /metrics; no call is let in while less than `keep_free_mib` is free where the state lies."""
+    /metrics; no call is let in while less than `keep_free_mib` is free where the state lies; `admin_listen` is where
+    the admin API is: `unix:PATH`, `ADDRESS:PORT` (of this host alone) or `none`; left out, a socket by the state."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -39,6 +41,19 @@ class Settings(BaseModel):
     streams_per_worker: int = Field(default=1000, ge=1, le=100_000)
     metrics_from: tuple[IPvAnyNetwork, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
     keep_free_mib: int = Field(default=KEEP_FREE_BYTES // 2**20, ge=1, le=1_048_576)
+    admin_listen: str | None = None
+
+    @field_validator("admin_listen")
+    @classmethod
+    def _is_a_place(cls, written: str | None) -> str | None:
+        if written is not None:
+            listen_in(written)
+        return written
+
+    @property
+    def admin(self) -> AdminListen:
+        """Where the admin API listens."""
+        return AdminListen.in_folder(self.state_dir) if self.admin_listen is None else listen_in(self.admin_listen)
 
 
 def load_settings(file: Path | None, environment: Mapping[str, str], options: Mapping[str, Any]) -> Settings:
@@ -57,6 +72,15 @@ def load_settings(file: Path | None, environment: Mapping[str, str], options: Ma
     except ValidationError as exc:
         raise SettingsRefused(f"{first_fault(exc)}.", where=str(chosen) if chosen else "settings") from exc
     return settings.model_copy(update={"state_dir": settings.state_dir.absolute()})
+
+
+def changed(settings: Settings, options: Mapping[str, Any]) -> Settings:
+    """With these members instead, where they are not None. Raises SettingsRefused."""
+    given = {name: value for name, value in options.items() if value is not None}
+    try:
+        return Settings.model_validate(settings.model_dump() | given)
+    except ValidationError as exc:
+        raise SettingsRefused(f"{first_fault(exc)}.", where="settings") from exc
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -13,19 +13,23 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 
+from appliance.access.authorise import Permission, Principal, authorise, unrestricted
+from appliance.admin_process import AdminProcess
+from appliance.announcing import Announcer
 from appliance.config.in_force import open_config_in_force
 from appliance.config.secrets import host_secrets
 from appliance.errors import StateDamaged
 from appliance.gateway.snapshot import take_snapshot
 from appliance.gateway_process import GatewayProcess, check_port
 from appliance.host_process import boot_id, keep_memory_to_oneself
+from appliance.ledger.entry import Entry
 from appliance.ledger.store import prune, take_in
 from appliance.observe.books import Books, Seen
 from appliance.observe.exposition import Exposition
@@ -40,6 +44,7 @@ from appliance.state.inspection import Inspection
 from appliance.state.serving import ServingLock
 from appliance.state.site import DATABASE, Site, open_site
 from appliance.state.standing import judge_site, reported_until
+from appliance.watching import Watch
 from licensing.clock import Look, observe, step_between, witness
 from licensing.document import Verified, format_time
 from licensing.errors import Refusal
@@ -70,17 +75,19 @@ class _Stop:
         self.asked = True
 
 
-def serve(settings: Settings, *, on_ready: Callable[[Site, Standing], None]) -> None:
+def serve(settings: Settings, *, on_ready: Callable[[Site, Standing], None], by: Principal) -> None:
     """Serves until SIGTERM or SIGINT. `on_ready` is called once, when calls are being answered.
 
     Raises the reason where the site may not serve, PortTaken, AlreadyServing, GatewayFailed.
     """
+    authorise(by, Permission.HOST_WRITE)
     keep_memory_to_oneself()
-    site = open_site(settings.state_dir)
+    site = open_site(settings.state_dir, by=unrestricted(by))
     lock = ServingLock(settings.state_dir)
     stop = _Stop()
     metrics = empty_folder(settings.state_dir)
     gateway = GatewayProcess(settings, metrics)
+    admin = AdminProcess(settings)
     try:
         standing = check_may_serve(site, settings)
         check_port(settings)
@@ -94,8 +101,9 @@ def serve(settings: Settings, *, on_ready: Callable[[Site, Standing], None]) -> 
             if not stop.asked:
                 on_ready(site, standing)
             with _showing(site, standing, metrics) as shown:
-                _keep_books(site, gateway, standing, stop, *shown)
+                _keep_books(site, settings, gateway, admin, standing, stop, *shown)
         finally:
+            admin.stop()
             gateway.stop()
             _close_books(site, run)
     finally:
@@ -135,26 +143,44 @@ def _showing(site: Site, standing: Standing, metrics: Path) -> Iterator[tuple[Ta
 
 
 def _keep_books(
-    site: Site, gateway: GatewayProcess, standing: Standing, stop: _Stop, tally: Tally, books: Books
+    site: Site,
+    settings: Settings,
+    gateway: GatewayProcess,
+    admin: AdminProcess,
+    standing: Standing,
+    stop: _Stop,
+    tally: Tally,
+    books: Books,
 ) -> None:
     before = steady_since = _look()
     judged = time.monotonic()
     inspection = Inspection(site.folder / DATABASE)
     prober, generation = Prober(HealthFolder(site.folder)), -1
+    watch, announcer = Watch(site), Announcer(site, host_secrets(os.environ, settings.secrets_dir))
+
+    def taken(entries: Sequence[Entry]) -> None:
+        tally.add(entries)
+        watch.took(entries)
+
     while not stop.asked:
         time.sleep(TAKE_IN_SECONDS)
         gateway.keep_up(time.monotonic())
+        admin.keep_up(time.monotonic())
         try:
-            take_in(site.database, site.journal_folder, _now(), taken=tally.add)
+            take_in(site.database, site.journal_folder, _now(), taken=taken)
             books.took_in()
+            watch.look(_now(), time.monotonic())
             if site.board.generation != generation:
                 generation = site.board.generation
                 prober.watch(_to_probe(site))
+                announcer.follow()
+            announcer.look(_now())
             if time.monotonic() - judged >= JUDGE_SECONDS:
                 judged = time.monotonic()
                 stepped, before = _observe_clock(site, before)
                 steady_since = before if stepped else steady_since
-                standing = _judge(site, standing)
+                former, standing = standing, _judge(site, standing)
+                announcer.stands(former, standing, _now())
                 books.saw(standing, site.time_floor(), reported_until(site), stepped=stepped)
                 steady = before.monotonic - steady_since.monotonic >= STEADY_SECONDS
                 seal_due(site, _now(), lead=STEADY_LEAD if steady else CLOCK_LEAD)
@@ -169,6 +195,8 @@ def _keep_books(
             # Whatever it is: the journal keeps every entry until it can be taken in; serving and trying go on.
             log.exception("the books could not be kept; trying again")
     prober.stop()
+    announcer.stop()
+    watch.close(_now())
 
 
 def _to_probe(site: Site) -> tuple[Target, ...]:

@@ -70,6 +70,9 @@ class Scope:
 
 SITE = Scope()
 
+HOST = "host"
+"""Where those are who act at the host itself; everybody else comes from an address."""
+
 
 @dataclass(frozen=True, slots=True)
 class Grant:
@@ -85,7 +88,12 @@ class Principal:
 
     name: str
     grants: tuple[Grant, ...]
-    source: str = "host"
+    source: str = HOST
+
+    @property
+    def at_host(self) -> bool:
+        """Whether they sit at the host's console, and have the state folder in their hands anyway."""
+        return self.source == HOST
 
     def may(self, permission: Permission, about: Scope = SITE) -> bool:
         return any(permission in grant.permissions and grant.within.covers(about) for grant in self.grants)
@@ -98,6 +106,18 @@ class Principal:
 def host_principal(user: str) -> Principal:
     """The user of the host who owns the state folder."""
     return Principal(user, (Grant(frozenset(Permission)),))
+
+
+def unrestricted(principal: Principal) -> Principal:
+    """The same person with all grants: for what must follow, whole, from one act that was allowed."""
+    return Principal(principal.name, (Grant(frozenset(Permission)),), principal.source)
+
+
+def authorise_somewhere(principal: Principal, permission: Permission) -> None:
+    """Raises NotPermitted unless some grant has this permission: asked before it is looked up what an act is about, so
+    that a refusal tells nothing of what there is."""
+    if not principal.scopes(permission):
+        raise NotPermitted(f"{principal.name} may not do this: it needs {permission.value}.")
 
 
 def authorise(principal: Principal, permission: Permission, about: Scope = SITE) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -221,6 +221,11 @@ def list_keys(database: Connection) -> list[ApiKey]:
     return [_key_in(row) for row in rows]
 
 
+def key_by_id(database: Connection, id_: str) -> ApiKey | None:
+    row = database.execute("SELECT * FROM api_keys WHERE id = ?", (id_,)).fetchone()
+    return _key_in(row) if row else None
+
+
 def keys_by_hash(database: Connection) -> Mapping[bytes, ApiKey]:
     """Every key, by its keyed hash: what a worker looks callers up in."""
     return {bytes(row["hash"]): _key_in(row) for row in database.execute("SELECT * FROM api_keys")}
@@ -317,13 +322,19 @@ def note_use(database: Connection, uses: Mapping[str, int]) -> None:
     )
 
 
-def find_key(database: Connection, name_or_id: str) -> ApiKey:
-    """The key of that id, prefix or name; among those of one name the live one. Raises KeyUnknown, KeyRefused."""
+def find_key(
+    database: Connection, name_or_id: str, *, among: Callable[[str, str], bool] = lambda org, team: True
+) -> ApiKey:
+    """The key of that id, prefix or name; among those of one name the live one. Raises KeyUnknown, KeyRefused.
+
+    `among` says of which org and team a key is looked for: others are not there.
+    """
     name_or_id = name_or_id.removesuffix("…")
     rows = database.execute(
         "SELECT * FROM api_keys WHERE id = ?1 OR prefix = ?1 OR name = ?1 ORDER BY revoked_at IS NOT NULL",
         (name_or_id,),
     ).fetchall()
+    rows = [row for row in rows if among(row["org"], row["team"])]
     # An id names one key, whatever another key may be called.
     rows = [row for row in rows if row["id"] == name_or_id] or rows
     live = [row for row in rows if row["revoked_at"] is None]

@@ -10,7 +10,18 @@ from typing import Final
 
 from appliance.access import region as at
 from appliance.access import window
-from appliance.access.account import DAY_SECONDS, ENDLESS, Account, Ask, Full, Moment, Room, Spent, first_day_of
+from appliance.access.account import (
+    DAY_SECONDS,
+    ENDLESS,
+    Account,
+    Ask,
+    Full,
+    Moment,
+    Room,
+    Spent,
+    first_day_of,
+    month_of,
+)
 from appliance.access.caps import COUNTED
 from appliance.access.region import PAGE
 from appliance.access.window import WINDOW_SECONDS, bucket_at
@@ -19,9 +30,11 @@ SOON: Final = 1.0
 """When to come again where it depends on when others are done (seconds)."""
 
 
-def bring(words: memoryview, start: int, bucket: int, moment: Moment) -> None:
-    """Brings an account up to this moment: what left the window goes, and a new day or month begins at nothing."""
+def bring(words: memoryview, start: int, bucket: int, day: int) -> None:
+    """Brings an account up to a moment: what left the window goes, and a new day or month begins at nothing."""
     last = words[start + at.LAST]
+    if last == bucket and words[start + at.DAY] == day:
+        return
     if bucket > last or last - bucket > window.BUCKETS:
         # (A time so far ahead was never one of this boot's.)
         first = last + 1 if bucket > last else bucket - window.BUCKETS
@@ -30,12 +43,12 @@ def bring(words: memoryview, start: int, bucket: int, moment: Moment) -> None:
         if words[start + at.TOKENS]:
             words[start + at.TOKENS] -= window.expire(words, start + at.TOKEN_RING, first, bucket)
         words[start + at.LAST] = bucket
-    day = moment.day
     if day > words[start + at.DAY]:
         words[start + at.DAY] = day
         words[start + at.DAY_TOKENS] = words[start + at.DAY_COST] = 0
-        if moment.month > words[start + at.MONTH]:
-            words[start + at.MONTH] = moment.month
+        month = month_of(day)
+        if month > words[start + at.MONTH]:
+            words[start + at.MONTH] = month
             words[start + at.MONTH_TOKENS] = words[start + at.MONTH_COST] = 0
 
 
@@ -135,35 +148,41 @@ def take(words: memoryview, start: int, tokens: int, cost: int) -> None:
     begin(words, start)
     words[start + at.OPEN] += 1
     words[start + at.RESERVED] += tokens
-    words[start + at.RESERVED_COST] += cost
+    if cost:
+        words[start + at.RESERVED_COST] += cost
 
 
 def release(words: memoryview, start: int, tokens: int, cost: int) -> None:
     """Of a call that is over: its place, and what it had reserved."""
     words[start + at.OPEN] -= 1
     words[start + at.RESERVED] -= tokens
-    words[start + at.RESERVED_COST] -= cost
+    if cost:
+        words[start + at.RESERVED_COST] -= cost
 
 
-def charge(words: memoryview, start: int, tokens: int, cost: int, moment: Moment) -> None:
-    bring(words, start, bucket_at(moment.seconds), moment)
-    words[start + at.TOKEN_RING + words[start + at.LAST] % window.BUCKETS] += tokens
-    words[start + at.TOKENS] += tokens
-    words[start + at.DAY_TOKENS] += tokens
-    words[start + at.DAY_COST] += cost
-    words[start + at.MONTH_TOKENS] += tokens
-    words[start + at.MONTH_COST] += cost
+def charge(words: memoryview, start: int, tokens: int, cost: int, bucket: int, day: int) -> None:
+    """Counts what was used up at a moment."""
+    bring(words, start, bucket, day)
+    if tokens:
+        words[start + at.TOKEN_RING + words[start + at.LAST] % window.BUCKETS] += tokens
+        words[start + at.TOKENS] += tokens
+        words[start + at.DAY_TOKENS] += tokens
+        words[start + at.MONTH_TOKENS] += tokens
+    if cost:
+        words[start + at.DAY_COST] += cost
+        words[start + at.MONTH_COST] += cost
 
 
 def end_calls(words: memoryview, page: int, moment: Moment) -> int:
     """Of a worker that is dead: what they had reserved counts as used, for nobody knows better."""
     ended = 0
+    bucket, day = bucket_at(moment.seconds), moment.day
     for record in range(page * PAGE + at.RECORD, (page + 1) * PAGE, at.RECORD):
         if words[record]:
             tokens, cost = words[record] - 1, words[record + 1]
             for of in words[record + 2 : record + at.RECORD]:
                 if of:
-                    charge(words, of * PAGE, tokens, cost, moment)
+                    charge(words, of * PAGE, tokens, cost, bucket, day)
                     release(words, of * PAGE, tokens, cost)
             words[record] = 0
             ended += 1

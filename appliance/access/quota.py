@@ -68,7 +68,7 @@ class Quota:
 
     def admit(self, accounts: tuple[Account, ...], ask: Ask, moment: Moment) -> Taken | Full:
         """Takes a call out of every account, or says what is in the way for longest."""
-        bucket = bucket_at(moment.seconds)
+        bucket, day = bucket_at(moment.seconds), moment.day
         tokens, cost = ask.tokens, min(ask.cost, LARGEST_CALL)
         with self._region:
             pages = tuple([self._page_of(account, moment) for account in accounts])
@@ -76,7 +76,7 @@ class Quota:
             worst: Full | None = None
             for account, page in zip(accounts, pages, strict=True):
                 start = page * PAGE
-                bring(words, start, bucket, moment)
+                bring(words, start, bucket, day)
                 if not fits(words, start, account.most, tokens, cost):
                     full = what_is_full(words, start, account, ask, moment)
                     if full is not None and (worst is None or longer(full, worst)):
@@ -100,15 +100,16 @@ class Quota:
         if taken.record == NO_RECORD:
             return
         tokens, cost = max(0, min(tokens, LARGEST_CALL)), max(0, min(cost, LARGEST_CALL))
+        bucket, day = bucket_at(moment.seconds), moment.day
         with self._region as words:
             if taken.generation != self._generation:
                 # Another file since: it knows of nobody's calls, and must know of what they used.
                 for account in taken.accounts:
-                    charge(words, self._page_of(account, moment) * PAGE, tokens, cost, moment)
+                    charge(words, self._page_of(account, moment) * PAGE, tokens, cost, bucket, day)
                 return
             for page in taken.pages:
                 start = page * PAGE
-                charge(words, start, tokens, cost, moment)
+                charge(words, start, tokens, cost, bucket, day)
                 release(words, start, taken.tokens, taken.cost)
             words[taken.record] = 0
             self._free.append(taken.record)
@@ -138,7 +139,7 @@ class Quota:
                 return dict(zip(COUNTED, known, strict=True))
             words = self._region.words
             know_at_least(words, page * PAGE, account.spent, moment)
-            bring(words, page * PAGE, bucket_at(moment.seconds), moment)
+            bring(words, page * PAGE, bucket_at(moment.seconds), moment.day)
             return dict(zip(COUNTED, counted(words, page * PAGE), strict=True))
 
     def close(self) -> None:

@@ -35,7 +35,7 @@ def make(database: Connection, org: str, team: str, now: datetime) -> None:
     with transaction(database) as db:
         if team:
             find(db, org, "")
-        if _is_there(db, org, team):
+        if is_there(db, org, team):
             raise TeamRefused(f"There is {_called(org, team)} already.")
         _insert(db, org, team, now)
 
@@ -44,7 +44,7 @@ def make_sure(database: Connection, org: str, team: str, now: datetime) -> None:
     """That there is a team for a key that names it."""
     with transaction(database) as db:
         for name in ("", team):
-            if not _is_there(db, org, name):
+            if not is_there(db, org, name):
                 _insert(db, org, name, now)
 
 
@@ -94,7 +94,8 @@ def _insert(db: Connection, org: str, team: str, now: datetime) -> None:
         db.execute("INSERT INTO orgs VALUES (?, ?)", (org, format_time(now)))
 
 
-def _is_there(db: Connection, org: str, team: str) -> bool:
+def is_there(db: Connection, org: str, team: str) -> bool:
+    """An org where `team` is empty."""
     if team:
         return db.execute("SELECT 1 FROM teams WHERE (org, name) = (?, ?)", (org, team)).fetchone() is not None
     return db.execute("SELECT 1 FROM orgs WHERE name = ?", (org,)).fetchone() is not None

@@ -41,7 +41,7 @@ def add_to(main: click.Group) -> None:
         with the usage files (ao usage export).
         """
         ask = ask_passphrase(passphrase_file, passphrase_fd, question=_QUESTION)
-        done = restore(file, face.settings.state_dir, ask, face.now)
+        done = restore(file, face.settings.state_dir, ask, face.now, by=face.by)
         return Result(
             {
                 "site": done.site,

@@ -21,10 +21,13 @@ from typing import Any, Concatenate, ParamSpec
 
 import click
 
+from appliance.access.authorise import Principal, host_principal
 from appliance.config.secrets import SecretLookup, host_secrets
 from appliance.errors import StateDamaged, StateUnwritable
+from appliance.host_process import user_name
 from appliance.settings import Settings, load_settings
 from appliance.state.database import DatabaseFault, DatabaseUnwritable
+from appliance.state.owner import leave_to_owner
 from appliance.state.site import Site, open_site
 from licensing.errors import Refusal
 from licensing.shown import shown
@@ -51,14 +54,16 @@ class Face:
     settings: Settings
     now: datetime
     as_json: bool
+    by: Principal
+    """Who acts: whoever is at the host's console."""
 
     def site(self) -> closing[Site]:
         """The opened state; `with face.site() as site`."""
-        return closing(open_site(self.settings.state_dir))
+        return closing(open_site(self.settings.state_dir, by=self.by))
 
     def again(self) -> Face:
         """The same at a later time: for a command that goes on."""
-        return Face(self.settings, datetime.now(UTC).replace(microsecond=0), self.as_json)
+        return Face(self.settings, datetime.now(UTC).replace(microsecond=0), self.as_json, self.by)
 
     def next_second(self) -> datetime:
         """Waits for the second to be over, and gives the one that begins."""
@@ -83,7 +88,11 @@ def command(
             try:
                 settings = load_settings(settings_file, os.environ, {"state_dir": state_dir})
                 now = datetime.now(UTC).replace(microsecond=0)
-                result = function(Face(settings, now, as_json), **options)  # type: ignore[call-arg]  # click's options
+                face = Face(settings, now, as_json, at_console())
+                try:
+                    result = function(face, **options)  # type: ignore[call-arg]  # click's options
+                finally:
+                    leave_to_owner(settings.state_dir)
             except Refusal as refusal:
                 show_refusal(refusal, as_json=as_json)
                 sys.exit(refusal.exit_code)
@@ -105,6 +114,11 @@ def command(
         return group.command(name)(run)
 
     return decorate
+
+
+def at_console() -> Principal:
+    """The user of this process, who has the state folder in their hands."""
+    return host_principal(user_name(os.environ))
 
 
 def show(result: Result, *, as_json: bool) -> None:

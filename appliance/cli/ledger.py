@@ -19,7 +19,7 @@ def add_to(main: click.Group) -> None:
     @command(group, "check", example="ao ledger check")
     def check(face: Face) -> Result:
         """Read the whole state database and say whether it is sound. Harmless while the gateway serves."""
-        found = damage(face.settings.state_dir)
+        found = damage(face.settings.state_dir, face.by)
         if found is not None:
             raise StateDamaged(f"The state database is damaged: {found}.", where=str(face.settings.state_dir))
         return Result({"whole": True}, ["The state database is whole."])
@@ -31,7 +31,7 @@ def add_to(main: click.Group) -> None:
         The damaged one is kept beside it. Nothing that a sealed file counts is counted again. What could not be read
         is named here, and told to the vendor in the next usage file.
         """
-        done = rebuild_ledger(face.settings.state_dir, face.now)
+        done = rebuild_ledger(face.settings.state_dir, face.now, face.by)
         if done is None:
             return Result({"whole": True}, ["The state database is whole; nothing was done."])
         lines = [

@@ -17,7 +17,7 @@ import click
 from appliance.cli.face import Face, Result, command, show_refusal, table
 from appliance.operations.media_exchange import Carrying, exchange, require_allowed
 from appliance.operations.media_import import Agree, Desk, Taken, inspect_medium
-from appliance.operations.media_watch import until_mounts_change, watch
+from appliance.operations.media_watch import until_mounts_change, watch, watched_for
 from appliance.operations.transfer_sheet import sheet_lines
 from appliance.state.site import CHALLENGE_BYTES, Site
 from licensing.shown import shown
@@ -129,7 +129,7 @@ def add_to(main: click.Group) -> None:
         for each in (signal.SIGTERM, signal.SIGINT):
             signal.signal(each, lambda number, _frame: stop.append(number))
         with face.site() as site:
-            name = site.id
+            name = watched_for(site)
 
         def act(medium: Medium) -> None:
             done = _carried(face.again(), medium, _agree_to_all(yes=yes), operator=operator)

@@ -49,6 +49,7 @@ def add_to(main: click.Group) -> None:
             upstream_model=upstream_model,
             rpm=rpm,
             clock=lambda: datetime.now(UTC).replace(microsecond=0),
+            by=face.by,
         )
         settings = face.settings.model_copy(
             update={"state_dir": made.folders.state, "host": host, "port": port, "workers": workers}
@@ -67,7 +68,7 @@ def add_to(main: click.Group) -> None:
             for line in welcome(made.folders, made.key, base_url, made.steps, standing):
                 click.echo(line)
 
-        serve(settings, on_ready=ready)
+        serve(settings, on_ready=ready, by=face.by)
         return Result({"stopped": True}, ["Stopped. Run the same command again to continue with what is there."])
 
 

@@ -32,6 +32,7 @@ def add_to(main: click.Group) -> None:
             trust_file=trust_file,
             now=face.now,
             entropy=secrets.token_bytes(ENTROPY_BYTES),
+            by=face.by,
         )
         return Result(
             {

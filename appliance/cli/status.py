@@ -58,6 +58,7 @@ def _data(found: Status) -> dict[str, Any]:
         "config_fault": found.config_fault.as_dict() if found.config_fault else None,
         "keys_active": found.keys_active,
         "running_since": found.running_since,
+        "admin_api": found.admin_api,
         "usage": {
             "since_receipt": [asdict(each) for each in found.uses],
             "open_since": format_time(found.open_since),
@@ -76,6 +77,8 @@ def _lines(found: Status) -> list[str]:
         f"gateway   {'serving since ' + found.running_since if found.running_since else 'not running'}",
         f"licence   {standing.rung.value}: {standing.sentence}",
     ]
+    if found.admin_api:
+        lines.insert(3, f"admin     {found.admin_api}")
     if standing.days_left is not None:
         left = standing.days_left
         lines.append(f"          {left} days left" if left >= 0 else f"          expired {-left} days ago")

@@ -11,7 +11,7 @@ import click
 from appliance.cli.face import Face, Result, command
 from appliance.operations.status import status
 from appliance.operations.time import import_time_token
-from appliance.operations.trust import import_trust
+from appliance.operations.trust import import_trust, trust_in_force
 from appliance.state.site import CHALLENGE_BYTES
 from licensing.document import format_time
 from licensing.ratchet import Arrival
@@ -32,7 +32,7 @@ def add_to(main: click.Group) -> None:
         """
         with face.site() as site:
             steps = import_trust(site, list(files), face.now)
-            version = site.trust().serial
+            version = trust_in_force(site).serial
             found = status(site, face.now, time.monotonic())
         return Result(
             {"steps": [{"version": s.version, "digest": s.digest, "arrival": s.arrival.value} for s in steps]},
@@ -48,7 +48,7 @@ def add_to(main: click.Group) -> None:
     def show(face: Face) -> Result:
         """Show the trust in force: roles, thresholds, keys, revocations."""
         with face.site() as site:
-            trust = site.trust()
+            trust = trust_in_force(site)
         lines = [f"Trust of {shown(trust.vendor)}, version {trust.serial}, issued {format_time(trust.issued_at)}"]
         for name, role in trust.roles.items():
             lines.append(f"  {name:8} {role.threshold} of {len(role.keys)}, key epoch {role.epoch}")

@@ -15,16 +15,17 @@ from appliance.ledger.copies import former_files
 from appliance.ledger.seal import Sealed, sealed_files
 from appliance.operations.usage import (
     CLOCK_LEAD,
-    acknowledged_seq,
     check_proof,
     export_usage,
     held_back,
     key_in_request,
     look_into_usage_file,
     open_usage_file,
+    own_key,
     prove_exchange,
     seal_due,
     seal_now,
+    unacknowledged_files,
     uses,
 )
 from licensing.algorithms import PublicKey
@@ -54,7 +55,7 @@ def add_to(main: click.Group) -> None:
             return _shown(face, file, request)
         with face.site() as site:
             rows = [asdict(each) for each in uses(site, face.now)]
-            files = [_file(each) for each in sealed_files(site.database, acknowledged_seq(site))]
+            files = [_file(each) for each in unacknowledged_files(site)]
         header = ("team", "model", "requests", "errors", "interrupted", "prompt_tokens", "completion_tokens")
         lines = table(header, [[row[name] for name in header] for row in rows])
         lines += ["", "Sealed and not acknowledged:"] if files else []
@@ -130,7 +131,7 @@ def _key(face: Face, request: Path | None) -> PublicKey | None:
         return key_in_request(request)
     try:
         with face.site() as site:
-            return site.key.public_key
+            return own_key(site)
     except NotInitialised:
         return None
 

@@ -9,6 +9,7 @@ import click
 
 from appliance.cli.face import Face, Result, command
 from appliance.errors import NotInitialised
+from appliance.operations.trust import trust_in_force
 from appliance.operations.verify import Examined, Signatory, examine, examine_here
 from licensing.algorithms import PublicKey
 from licensing.document import Verified
@@ -56,7 +57,7 @@ def add_to(main: click.Group) -> None:
 def _with_site(face: Face, data: bytes, request: Path | None, licence: Path | None) -> Examined:
     try:
         with face.site() as site:
-            trust = site.trust()
+            trust = trust_in_force(site)
             held = site.licence(trust)
             delegation = held.claims.config_delegation if isinstance(held, Verified) else None
             found = examine(

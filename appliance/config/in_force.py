@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from appliance.config.open import OpenedConfig, open_config
+from appliance.config.usage_part import GUARDED, UsagePolicy
 from appliance.errors import ConfigMissing
 from appliance.state.site import Site
 from licensing.document import Verified
+from licensing.errors import Refusal
 from licensing.trust import Trust
 
 
@@ -17,3 +19,13 @@ def open_config_in_force(site: Site, trust: Trust) -> OpenedConfig:
     licence = site.licence(trust)
     delegation = licence.claims.config_delegation if isinstance(licence, Verified) else None
     return open_config(data, trust, site=site.id, delegation=delegation)
+
+
+def usage_policy(site: Site) -> UsagePolicy:
+    """What the config in force says of usage. One that cannot be read may have held labels back: so does this."""
+    try:
+        return open_config_in_force(site, site.trust()).verified.claims.usage
+    except ConfigMissing:
+        return UsagePolicy()
+    except Refusal:
+        return UsagePolicy(GUARDED)

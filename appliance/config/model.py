@@ -7,7 +7,6 @@ refusal names the key and the line. Which providers exist is an argument, so tha
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -25,8 +24,9 @@ from appliance.config.policy import AS_WRITTEN, Limits, Policy, Price, Probe, Ti
 from appliance.config.provider_rows import ProviderRowPart, read_rows
 from appliance.config.routing import read_routing
 from appliance.config.routing_part import LIMITS, TIMEOUTS, LimitsPart, PricePart, ProbePart, TimeoutsPart, Weight
-from appliance.config.sealed import ANY_PREFIX, PREFIX, is_sealed
+from appliance.config.sealed import ANY_PREFIX, PREFIX, is_sealed, secret_name
 from appliance.config.usage_part import UsagePart, UsagePolicy
+from appliance.config.webhooks_part import ADDRESSES, Webhook, WebhookPart, read_webhooks
 from appliance.errors import ConfigRefused
 from appliance.providers.row import PARAMETER_VALUE, Auth, ProviderRow, address_of
 from licensing.config_header import HEADER_MEMBERS, ConfigHeader
@@ -37,8 +37,6 @@ OnDeparture = Literal["cancel", "drain"]
 """What becomes of a call whose app has left: it ends at once, or goes on to its true count for `drain_seconds`."""
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
-
-_SECRET_NAME = re.compile(r"\$\{([A-Z][A-Z0-9_]{0,63})\}")
 
 
 class ProviderPart(Part):
@@ -71,6 +69,7 @@ class ConfigPart(Part):
     usage: UsagePart = Field(default_factory=UsagePart)
     providers: list[ProviderRowPart] = Field(default_factory=list, max_length=200)
     routing: dict[str, Any] = Field(default_factory=dict, max_length=2001)
+    webhooks: list[WebhookPart] = Field(default_factory=list, max_length=ADDRESSES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +122,7 @@ class Config:
     usage: UsagePolicy = field(default_factory=UsagePolicy)
     routing: Mapping[str, Policy] = field(default_factory=dict)
     own_routing: frozenset[str] = frozenset()
+    webhooks: tuple[Webhook, ...] = ()
 
     def policy(self, alias: str) -> Policy:
         return self.routing.get(alias, AS_WRITTEN)
@@ -167,6 +167,7 @@ def read_config(
         part.usage.policy(),
         routing,
         own,
+        read_webhooks(document, part.webhooks),
     )
 
 
@@ -176,6 +177,12 @@ def read_deployments(
     """The deployments of a text that nobody has signed yet, in its order. Raises ConfigRefused with line and key."""
     part, _ = _part_of(document, reserved)
     return _deployments(document, part, providers)
+
+
+def read_webhooks_of(document: Document, reserved: Collection[str] = ()) -> tuple[Webhook, ...]:
+    """The webhooks of a text that nobody has signed yet, in its order. Raises ConfigRefused with line and key."""
+    part, _ = _part_of(document, reserved)
+    return read_webhooks(document, part.webhooks)
 
 
 def _part_of(document: Document, reserved: Collection[str]) -> tuple[ConfigPart, tuple[str, ...]]:
@@ -225,7 +232,7 @@ def _deployment(document: Document, number: int, entry: ModelPart, known: Mappin
             f"This key was sealed in a way that this release does not know; it knows {PREFIX}….",
             where=document.where((*place, "api_key")),
         )
-    if provider.api_key is not None and "$" in provider.api_key and not _SECRET_NAME.fullmatch(provider.api_key):
+    if provider.api_key is not None and "$" in provider.api_key and secret_name(provider.api_key) is None:
         raise ConfigRefused(
             "An api_key is either the key itself or exactly ${NAME}, with NAME in capitals, digits and underscores.",
             where=document.where((*place, "api_key")),
@@ -327,9 +334,3 @@ def _can_be_called(address: str) -> bool:
         return bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
-
-
-def secret_name(api_key: str) -> str | None:
-    """The NAME in `${NAME}`, or None where the text is the key itself."""
-    found = _SECRET_NAME.fullmatch(api_key)
-    return found.group(1) if found else None

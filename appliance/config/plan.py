@@ -86,6 +86,7 @@ def plan(before: Config | None, after: Config, texts: tuple[Value, Value] = (Non
 def clear_key_warnings(config: Config) -> tuple[str, ...]:
     """A sentence where provider keys stand in the text for everybody who carries or signs it to read."""
     clear = [each.alias for each in config.deployments if is_clear(each.api_key)]
+    clear += [f"webhook {each.name}" for each in config.webhooks if is_clear(each.secret)]
     if not clear:
         return ()
     return (f"the provider keys of {', '.join(dict.fromkeys(clear))} stand in clear in this config: ao config seal",)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from appliance.config.features import RESERVED
-from appliance.config.model import Deployment, read_deployments, secret_name
-from appliance.config.sealed import ANY_PREFIX, MAX_KEY, Place, can_be_sent, seal
+from appliance.config.model import Deployment, read_deployments, read_webhooks_of
+from appliance.config.sealed import ANY_PREFIX, MAX_KEY, Place, can_be_sent, seal, secret_name
 from appliance.providers.registry import known_needs
 from licensing.shown import shown
 from media.errors import YamlRefused
@@ -31,7 +31,7 @@ class SealedText:
 
 
 def seal_text(data: bytes, *, file: str, site: str, sealing_key: bytes, load: Reader = load_named) -> SealedText:
-    """Seals every clear `api_key` under `models`.
+    """Seals every clear `api_key` under `models`, and every clear `secret` under `webhooks`.
 
     Raises YamlRefused naming the file, line and key: also where an `api_key` would be left in clear, since whoever
     seals a text believes afterwards that there is none.
@@ -65,31 +65,40 @@ def _sealed_values(
 ) -> dict[NodePath, str]:
     """Each clear key sealed to what its entry comes to. Raises ConfigRefused where the site would refuse the text."""
     deployments = read_deployments(document, known_needs(), RESERVED)
-    return {
-        path: _sealed(value, place_of(site, deployments[int(path[1])]), sealing_key, document, path, file)
-        for path, value in clear.items()
-    }
+    webhooks = read_webhooks_of(document, RESERVED)
+
+    def place(path: NodePath) -> Place:
+        number = int(path[1])
+        return webhooks[number].place(site) if path[0] == "webhooks" else place_of(site, deployments[number])
+
+    return {path: _sealed(value, place(path), sealing_key, document, path, file) for path, value in clear.items()}
+
+
+def _is_a_webhooks(path: NodePath) -> bool:
+    return len(path) == 3 and path[0] == "webhooks" and isinstance(path[1], int) and path[2] == "secret"
 
 
 def _is_of_an_entry(path: NodePath) -> bool:
-    return len(path) == 4 and path[0] == "models" and isinstance(path[1], int) and path[2] == "provider"
+    return _is_a_webhooks(path) or (
+        len(path) == 4 and path[0] == "models" and isinstance(path[1], int) and path[2] == "provider"
+    )
 
 
 def _name(document: Document, path: NodePath) -> str:
     alias = _at(document.value, (*path[:2],)) if len(path) > 1 else None
-    told = alias.get("alias") if isinstance(alias, dict) else None
+    told = alias.get("name" if path[0] == "webhooks" else "alias") if isinstance(alias, dict) else None
     return f"{shown(str(told))} ({document.where(path)})"
 
 
 def _keys(document: Document, file: str) -> Iterator[NodePath]:
     """Every `api_key` in the text, wherever it stands, in its order; one without a value is none."""
     for path in document.positions:
-        if path and path[-1] == "api_key":
+        if path and (path[-1] == "api_key" or _is_a_webhooks(path)):
             value = _at(document.value, path)
             if isinstance(value, str):
                 yield path
             elif value is not None:
-                raise _refused("An api_key is a text: put it in quotes.", document, path, file)
+                raise _refused(f"The {path[-1]} is a text: put it in quotes.", document, path, file)
 
 
 def _at(value: Value, path: NodePath) -> Value:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -25,6 +26,7 @@ MAX_KEY: Final = 2048
 """Characters of a key that can be sealed."""
 
 _HEAD: Final = "ao-sealed-key-1"
+_NAME: Final = re.compile(r"\$\{([A-Z][A-Z0-9_]{0,63})\}")
 
 Unseal = Callable[[bytes], bytes]
 """Opens a sealed box with the site's key. Raises nacl.exceptions.CryptoError."""
@@ -50,6 +52,12 @@ class Place:
 
 class DoesNotOpen(Exception):
     """The value was sealed for another site or place, or is damaged. Says which, and never what is within."""
+
+
+def secret_name(api_key: str) -> str | None:
+    """The NAME in `${NAME}`, or None where the text is the key itself."""
+    found = _NAME.fullmatch(api_key)
+    return found.group(1) if found else None
 
 
 def is_sealed(api_key: str) -> bool:

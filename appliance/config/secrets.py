@@ -11,8 +11,9 @@ from pathlib import Path
 
 import msgspec
 
-from appliance.config.model import Deployment, secret_name
-from appliance.config.sealed import DoesNotOpen, Place, Unseal, can_be_sent, is_sealed, unseal
+from appliance.config.model import Deployment
+from appliance.config.sealed import DoesNotOpen, Place, Unseal, can_be_sent, is_sealed, secret_name, unseal
+from appliance.config.webhooks_part import SECRET_LENGTH, Webhook
 from appliance.errors import SealRefused, SecretMissing
 from media.errors import MediaError, NotFound
 from media.reader import read_document
@@ -66,6 +67,14 @@ def resolve_keys(
     return keys
 
 
+def resolve_webhook(webhook: Webhook, look_up: SecretLookup, site: str, open_box: Unseal) -> str:
+    """What a webhook's calls are signed with. Raises SecretMissing, SealRefused."""
+    value = _opened(webhook.secret, webhook.place(site), look_up, open_box, webhook.name)
+    if len(value) < SECRET_LENGTH:
+        raise SecretMissing(f"The secret has fewer than {SECRET_LENGTH} characters.", where=f"webhook {webhook.name}")
+    return value
+
+
 def _on_one_line(value: str) -> str:
     """A credential that is a JSON file (a service account) without its line ends; anything else as it is."""
     if not value.startswith("{"):
@@ -77,15 +86,19 @@ def _on_one_line(value: str) -> str:
 
 
 def _value(each: Deployment, api_key: str, look_up: SecretLookup, site: str, open_box: Unseal) -> str:
-    if is_sealed(api_key):
+    return _opened(api_key, Place(site, each.alias, each.provider, each.api_base), look_up, open_box, each.id)
+
+
+def _opened(written: str, place: Place, look_up: SecretLookup, open_box: Unseal, where: str) -> str:
+    if is_sealed(written):
         try:
-            return unseal(api_key, Place(site, each.alias, each.provider, each.api_base), open_box)
+            return unseal(written, place, open_box)
         except DoesNotOpen as error:
-            raise SealRefused(f"The sealed key does not open here: {error}.", where=each.id) from error
-    name = secret_name(api_key)
+            raise SealRefused(f"The sealed key does not open here: {error}.", where=where) from error
+    name = secret_name(written)
     if name is None:
-        return api_key
+        return written
     value = look_up(name)
     if value is None:
-        raise SecretMissing(f"The config asks for ${{{name}}}, which this host does not provide.", where=each.id)
+        raise SecretMissing(f"The config asks for ${{{name}}}, which this host does not provide.", where=where)
     return value

@@ -67,6 +67,12 @@ def _within_bounds(grant: Grant, now: datetime, client: tuple[str, int] | None) 
         raise SourceNotAllowed(f"{name} may not be used from where this call comes from.")
 
 
+def known_key(snapshot: Snapshot, headers: Mapping[bytes, bytes]) -> ApiKey | None:
+    """Whose key was sent, whether or not it opens anything."""
+    secret = _presented(headers)
+    return _key_of(snapshot, secret) if secret is not None and len(secret) <= _KEY_LIMIT_BYTES else None
+
+
 def _key_of(snapshot: Snapshot, secret: bytes) -> ApiKey | None:
     """By the key itself; or by what another gateway, from which the key came, had kept of it."""
     key = snapshot.keys.get(hash_of(secret, snapshot.hash_key))

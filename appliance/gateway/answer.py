@@ -253,7 +253,9 @@ def _refusal_of(status: int, body: bytes, retry_after: str | None, route: Route)
     if status in (401, 403):
         return UpstreamMisconfigured("The model server refused this gateway's own credentials.")
     if status == 404:
-        return UpstreamMisconfigured("The model server does not know the model that the config names.")
+        return UpstreamMisconfigured(
+            "The model server does not know the model that the config names, or has no such endpoint."
+        )
     wait = retry_after or ""
     headers = ((b"retry-after", wait.encode()),) if wait.isascii() and wait.isdigit() else ()
     if status == 429:

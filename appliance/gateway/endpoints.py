@@ -15,7 +15,8 @@ from litestar.enums import ScopeType
 from litestar.handlers import ASGIRouteHandler
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
-from appliance.gateway.admission import authenticate, routes_for, spend
+from appliance.access.network import network_of
+from appliance.gateway.admission import authenticate, known_key, routes_for, spend
 from appliance.gateway.ask import NOTHING, ask_of
 from appliance.gateway.dialects.models import anthropic_model_list, as_anthropic_model
 from appliance.gateway.errors import (
@@ -45,6 +46,9 @@ CALLS = frozenset({*ENDPOINTS, "messages", "messages/count_tokens"})
 FORMS = frozenset({"audio/transcriptions", "audio/translations", "images/edits"})
 """Endpoints whose calls come as multipart/form-data."""
 FORM_OR_JSON = "images/edits"
+
+TELLING = frozenset({401, 403, 404, 429})
+"""The refusals that say something of the use of a key."""
 
 _JSON = (b"content-type", b"application/json")
 
@@ -109,10 +113,20 @@ async def _answer(worker: Worker, scope: HTTPScope, receive: Receive, send: Send
         log.exception("%s: fault", request_id)
         refusal = Fault("The gateway failed on this request.")
     worker.counts.refused(refusal.code, refusal.http_status)
+    if refusal.http_status in TELLING:
+        _note_refused(worker, scope, refusal)
     extra: Headers = getattr(refusal, "headers", ())
     endpoint = _endpoint(scope)
     body = body_for(endpoint, refusal, request_id)
     await _send(send, refusal.http_status, body, (_JSON, *extra, *_ids(endpoint, request_id)))
+
+
+def _note_refused(worker: Worker, scope: HTTPScope, refusal: Refusal) -> None:
+    """Of a known key, for watching over it. The key is looked up once more here, so that other calls pay nothing."""
+    key = known_key(worker.last_snapshot, dict(scope["headers"]))
+    if key is not None:
+        source = network_of(scope["client"][0]) if scope["client"] else ""
+        worker.refused.note(key.id, source, refusal.code, throttled=refusal.http_status == 429)
 
 
 def _endpoint(scope: HTTPScope) -> str:
@@ -174,6 +188,7 @@ async def _exchange(
             estimated_prompt_tokens=estimated,
             headers=sent,
             taken=taken,
+            source=network_of(scope["client"][0]) if scope["client"] else "",
         )
         try:
             exchange.begin(worker.journal)

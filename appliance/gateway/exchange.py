@@ -54,23 +54,26 @@ class Exchange:
     lease: Lease | None = None
     told: tuple[tuple[bytes, bytes], ...] = ()
     taken: Taken | None = None
+    source: str = ""
+    """The network that the call came from."""
 
     @property
     def key(self) -> ApiKey:
         return self.grant.key
 
     def begin(self, journal: Journal) -> None:
+        key, snapshot = self.grant.key, self.snapshot
         journal.begin(
             Begun(
                 id=self.id,
                 started_at=self.started_at,
-                org=self.key.org,
-                team=self.key.team,
-                key=self.key.id,
+                org=key.org,
+                team=key.team,
+                key=key.id,
                 model=self.call.model,
                 endpoint=self.call.endpoint,
-                licence_serial=self.snapshot.licence.serial if self.snapshot.licence else 0,
-                config_serial=self.snapshot.config.serial if self.snapshot.config else 0,
+                licence_serial=snapshot.licence.serial if snapshot.licence else 0,
+                config_serial=snapshot.config.serial if snapshot.config else 0,
                 estimated_prompt_tokens=self.estimated_prompt_tokens,
             )
         )
@@ -81,22 +84,23 @@ class Exchange:
             return 0, 0
         self.ended = True
         self.outcome = outcome
+        key, snapshot, route = self.grant.key, self.snapshot, self.route
         latency_ms = round((now - self.started) * 1000)
         counts = self._counts(outcome)
         prompt, completion = counts[0] + counts[3], counts[1] + counts[4]
-        cost = cost_of(self.route.price, prompt, completion) if self.route else 0
+        cost = cost_of(route.price, prompt, completion) if route else 0
         journal.end(
             Entry(
                 id=self.id,
                 started_at=self.started_at,
                 ended_at=self.started_at + latency_ms,
-                org=self.key.org,
-                team=self.key.team,
-                key=self.key.id,
+                org=key.org,
+                team=key.team,
+                key=key.id,
                 model=self.call.model,
                 endpoint=self.call.endpoint,
-                provider=self.route.deployment.provider if self.route else "none",
-                deployment=self.route.deployment.id if self.route else "none",
+                provider=route.deployment.provider if route else "none",
+                deployment=route.deployment.id if route else "none",
                 outcome=outcome,
                 status=self.reply_status,
                 attempts=self.attempts,
@@ -107,9 +111,10 @@ class Exchange:
                 estimated_completion_tokens=counts[4],
                 latency_ms=latency_ms,
                 first_token_ms=round((self.first_token - self.started) * 1000) if self.first_token else None,
-                licence_serial=self.snapshot.licence.serial if self.snapshot.licence else 0,
-                config_serial=self.snapshot.config.serial if self.snapshot.config else 0,
+                licence_serial=snapshot.licence.serial if snapshot.licence else 0,
+                config_serial=snapshot.config.serial if snapshot.config else 0,
                 cost=cost,
+                source=self.source,
             )
         )
         return prompt + completion, cost

@@ -29,6 +29,7 @@ from appliance.ledger.entry import Outcome
 from appliance.ledger.journal import SYNC_SECONDS, Journal
 from appliance.observe.worker_counts import WorkerCounts
 from appliance.state.health import HealthFolder
+from appliance.state.refused import RefusedCalls
 from appliance.state.site import Site
 
 log = logging.getLogger("ao.gateway")
@@ -72,6 +73,7 @@ class Worker:
         self.clients = clients
         self.slots = slots
         self._reports = HealthFolder(site.folder)
+        self.refused = RefusedCalls(site.folder, tag)
         self.health = Health(tag)
         self.health.follow(self._snapshot)
 
@@ -96,6 +98,11 @@ class Worker:
         """A request id: time, worker, number. Unique in this site; sorts by time."""
         self._calls += 1
         return f"req_{time.time_ns() // 1_000_000:012x}{self._tag}{self._calls:06x}"
+
+    @property
+    def last_snapshot(self) -> Snapshot:
+        """The one that a call just now was decided by, or one as fresh."""
+        return self._snapshot
 
     async def snapshot(self) -> Snapshot:
         """The state to decide by: fresh whenever anything has changed."""
@@ -166,6 +173,7 @@ class Worker:
             exchanges_open=self._journal.open_exchanges, resting=self.health.resting(now), waiting=self.slots.waiting()
         )
         self.health.share(self._reports, now)
+        self.refused.hand_over(self._clock())
 
     def _look_for_room(self) -> None:
         """A call that could not be recorded is not let in, and takes nothing out of the caps."""

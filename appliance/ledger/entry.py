@@ -69,6 +69,9 @@ class Entry(msgspec.Struct, frozen=True, tag="entry", tag_field="line"):
     cost: int = 0
     """In millionths of the config's currency, at its prices: for budgets here. It is no part of the ledger, and is
     never reported."""
+    source: str = ""
+    """The network that the call came from (/24, /48), for watching over keys. It stays in the journal: it is no part of
+    the ledger, and is never reported."""
 
 
 class Carried(msgspec.Struct, frozen=True, tag="carried", tag_field="line"):

@@ -20,6 +20,7 @@ from appliance.ledger.redact import Redaction, Terms
 from appliance.ledger.rows import FUTURE, Chosen, admissions, milliseconds, rows, unsealed
 from appliance.ledger.store import alone, moment
 from appliance.state.database import transaction
+from appliance.state.outgoing import enqueue
 from appliance.state.site import Site
 from licensing.algorithms import digest
 from licensing.document import EARLIEST_YEAR, format_time, parse_time
@@ -158,6 +159,8 @@ def _commit(site: Site, db: sqlite3.Connection, usage: Usage, terms: Terms, chos
             terms.to_text(),
         ),
     )
+    told = {"seq": sealed.seq, "period_end": format_time(period.end), "digest": sealed.digest}
+    enqueue(db, "usage.sealed", told, now)
     db.execute(
         f"UPDATE ledger SET seq = ? WHERE {chosen.where}",  # noqa: S608 - own condition
         (sealed.seq, *chosen.bound),

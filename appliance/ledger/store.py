@@ -30,7 +30,7 @@ _NUMBER_LIMIT = 2**50
 _DETAIL_LIMIT = 500
 _LAST_MOMENT = 253_402_300_800_000
 """The end of the year 9999, in milliseconds: later than that a time has no name."""
-COLUMNS = tuple(name for name in Entry.__struct_fields__ if name != "cost")
+COLUMNS = tuple(name for name in Entry.__struct_fields__ if name not in ("cost", "source"))
 _INSERT = (
     f"INSERT OR IGNORE INTO ledger ({', '.join(COLUMNS)}) "  # noqa: S608 - column names are this module's own
     f"VALUES ({', '.join('?' * len(COLUMNS))})"
@@ -123,8 +123,9 @@ def _nowhere_else(segment: Path, opened: Iterable[Begun]) -> list[Begun]:
 
 def _insert(db: sqlite3.Connection, entries: Sequence[Entry]) -> tuple[int, int]:
     """How many came in, and how many could not: with numbers that no exchange has, which must not stop the others."""
-    sane = [entry for entry in entries if _is_sane(msgspec.structs.astuple(entry))]
-    fresh = [entry for entry in sane if db.execute(_INSERT, msgspec.structs.astuple(entry)[: len(COLUMNS)]).rowcount]
+    rows = [(entry, msgspec.structs.astuple(entry)) for entry in entries]
+    sane = [(entry, row) for entry, row in rows if _is_sane(row)]
+    fresh = [entry for entry, row in sane if db.execute(_INSERT, row[: len(COLUMNS)]).rowcount]
     uses: dict[str, int] = {}
     for entry in entries:
         if entry.ended_at < _LAST_MOMENT:
@@ -141,7 +142,8 @@ def _use(entry: Entry) -> Use:
 
 
 def _is_sane(row: tuple[object, ...]) -> bool:
-    return all(0 <= value < _NUMBER_LIMIT for value in row if isinstance(value, int))
+    numbers = [value for value in row if isinstance(value, int)]
+    return min(numbers) >= 0 and max(numbers) < _NUMBER_LIMIT
 
 
 def _mark(db: sqlite3.Connection, name: str, taken: int, *, finished: bool) -> None:

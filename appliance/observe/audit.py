@@ -13,7 +13,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, is_dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -86,6 +86,17 @@ class Verdict:
     sentence: str
 
 
+def digest_of(record: object) -> str:
+    """The digest of a record as it was or is, for an entry's `before` and `after`. No secret belongs in one."""
+    facts = asdict(record) if is_dataclass(record) and not isinstance(record, type) else record
+    text = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=_plain)
+    return "sha256:" + hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def _plain(value: object) -> object:
+    return sorted(map(str, value)) if isinstance(value, frozenset) else str(value)
+
+
 def append(db: Connection, seal_key: bytes, act: Act, now: datetime) -> None:
     """Adds an entry. To be called inside the transaction of the act itself."""
     last = db.execute("SELECT seq, digest FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
@@ -126,9 +137,9 @@ def verify(db: Connection, seal_key: bytes) -> Verdict:
     """Whether the trail is what was written."""
     expected, previous = 1, FIRST
     for entry in entries(db):
-        fault = _fault(entry, expected, previous)
-        if fault is not None:
-            return Verdict(expected - 1, previous, expected, fault)
+        found = fault(entry, expected, previous)
+        if found is not None:
+            return Verdict(expected - 1, previous, expected, found)
         expected, previous = expected + 1, entry.digest
     count = expected - 1
     sealed = db.execute("SELECT seq, digest, seal FROM audit_head").fetchone()
@@ -145,7 +156,8 @@ def verify(db: Connection, seal_key: bytes) -> Verdict:
     return Verdict(count, previous, None, f"All {count} entries are as they were written.")
 
 
-def _fault(entry: Entry, expected: int, previous: str) -> str | None:
+def fault(entry: Entry, expected: int, previous: str) -> str | None:
+    """Why this is not the entry of that number after the one with that digest; None where it is."""
     if entry.seq != expected:
         return f"Entry {expected} is missing; entry {entry.seq} follows."
     if entry.previous != previous:

@@ -15,13 +15,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from appliance.access.authorise import Permission, Principal, authorise, unrestricted
 from appliance.errors import BackupRefused
 from appliance.ledger.journal import segments
 from appliance.ledger.restored import begin_epoch, note_restored
+from appliance.operations.needs import needs
 from appliance.operations.site import write_request
 from appliance.operations.usage import seal_now
 from appliance.state.backup_file import BackupHeader, Member, RandomBytes, read_header, read_members, write_backup
-from appliance.state.database import copy_database, finished_segments, open_database
+from appliance.state.database import copy_database, finished_segments, open_database, transaction
 from appliance.state.site import DATABASE, SITE_KEY, TRUST_PIN, Site, open_site
 from licensing.keyfile import MODERATE, KdfLimits, KdfRecord
 from licensing.shown import shown
@@ -51,6 +53,7 @@ class Restored:
     request: Path
 
 
+@needs(Permission.HOST_WRITE)
 def back_up(
     site: Site,
     file: Path,
@@ -92,9 +95,10 @@ def back_up(
 
 
 def restore(
-    file: Path, folder: Path, ask: AskPassphrase, now: datetime, *, random: RandomBytes = os.urandom
+    file: Path, folder: Path, ask: AskPassphrase, now: datetime, *, by: Principal, random: RandomBytes = os.urandom
 ) -> Restored:
     """Puts a backup into an empty state folder, as a new epoch. Raises BackupRefused; then the folder is as it was."""
+    authorise(by, Permission.HOST_WRITE)
     if folder.exists() and any(folder.iterdir()):
         raise BackupRefused("The state folder is not empty; a backup is never put over anything.", where=str(folder))
     try:
@@ -114,8 +118,10 @@ def restore(
     except BaseException:
         _take_away(folder)
         raise
-    with closing(open_site(folder)) as site:
+    with closing(open_site(folder, by=unrestricted(by))) as site:
         carried = note_restored(site, predecessor, now)
+        with transaction(site.database) as db:  # nobody is signed in to a site that was put back
+            db.execute("DELETE FROM sessions")
         seal_now(site, now)
         write_request(site, folder / REQUEST, now)
         return Restored(site.id, epoch, predecessor, carried, header.made_at, folder / REQUEST)

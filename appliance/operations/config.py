@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from appliance.access.authorise import Permission
 from appliance.config.in_force import open_config_in_force
 from appliance.config.model import Config
 from appliance.config.open import OpenedConfig, check_against_licence, open_config
 from appliance.config.plan import Plan, plan
 from appliance.config.sealed import is_clear
-from appliance.config.secrets import SecretLookup, resolve_keys
+from appliance.config.secrets import SecretLookup, resolve_keys, resolve_webhook
 from appliance.errors import ConfigFrozen, ConfigRefused, LicenceRefused, SealRefused, SecretMissing
+from appliance.operations.needs import needs
 from appliance.state.site import Site
 from appliance.state.standing import judge_site
 from licensing.document import Verified
@@ -34,6 +36,7 @@ class Candidate:
     secrets: SecretLookup = field(repr=False)
 
 
+@needs(Permission.CONFIG_READ)
 def examine_config(site: Site, file: Path, secrets: SecretLookup, now: datetime) -> Candidate:
     """Reads and checks a config without changing anything.
 
@@ -44,6 +47,7 @@ def examine_config(site: Site, file: Path, secrets: SecretLookup, now: datetime)
         return examine_bytes(site, data, secrets, now)
 
 
+@needs(Permission.CONFIG_READ)
 def examine_bytes(site: Site, data: bytes, secrets: SecretLookup, now: datetime) -> Candidate:
     """The same for bytes that were read already."""
     opened, standing = _opened(site, data, now)
@@ -60,6 +64,7 @@ def examine_bytes(site: Site, data: bytes, secrets: SecretLookup, now: datetime)
     return _checked(site, opened, standing, data, secrets, arrival)
 
 
+@needs(Permission.CONFIG_READ)
 def compare_config(site: Site, file: Path, now: datetime) -> Plan:
     """What a config would change: who signed it is checked, whether this host could serve it is not."""
     with naming(file):
@@ -67,6 +72,7 @@ def compare_config(site: Site, file: Path, now: datetime) -> Plan:
     return _plan(site, opened)
 
 
+@needs(Permission.CONFIG_WRITE)
 def activate_config(site: Site, candidate: Candidate, now: datetime) -> Arrival:
     """Puts an examined config in force; every worker takes it up with its next request.
 
@@ -82,12 +88,14 @@ def activate_config(site: Site, candidate: Candidate, now: datetime) -> Arrival:
     return candidate.arrival
 
 
+@needs(Permission.CONFIG_READ)
 def config_in_force(site: Site) -> tuple[Config, str]:
     """The active config and its text, verified again. Raises ConfigMissing, and what opening it refuses."""
     opened = open_config_in_force(site, site.trust())
     return opened.verified.claims, opened.text
 
 
+@needs(Permission.CONFIG_READ)
 def check_candidate(site: Site, data: bytes, secrets: SecretLookup, now: datetime) -> Candidate:
     """A config that this site had before, checked as if it came in now, but for its serial."""
     opened, standing = _opened(site, data, now)
@@ -116,6 +124,7 @@ def _checked(
 
 def _check_keys(site: Site, opened: OpenedConfig, secrets: SecretLookup) -> None:
     config = opened.verified.claims
+    _check_webhooks(site, opened, secrets)
     for number, each in enumerate(config.deployments):
         where = opened.document.where(("models", number, "provider", "api_key"))
         if config.handling.forbid_clear and is_clear(each.api_key):
@@ -126,6 +135,23 @@ def _check_keys(site: Site, opened: OpenedConfig, secrets: SecretLookup) -> None
             )
         try:
             resolve_keys([each], secrets, site.id, site.key.unseal)
+        except (SecretMissing, SealRefused) as refusal:
+            refusal.where = where
+            raise
+
+
+def _check_webhooks(site: Site, opened: OpenedConfig, secrets: SecretLookup) -> None:
+    config = opened.verified.claims
+    for number, each in enumerate(config.webhooks):
+        where = opened.document.where(("webhooks", number, "secret"))
+        if config.handling.forbid_clear and is_clear(each.secret):
+            raise ConfigRefused(
+                "The secret of a webhook stands in clear here, which this very config forbids.",
+                where=where,
+                remedy="Seal it (ao config seal), or name it ${NAME}, and have the config signed again.",
+            )
+        try:
+            resolve_webhook(each, secrets, site.id, site.key.unseal)
         except (SecretMissing, SealRefused) as refusal:
             refusal.where = where
             raise

@@ -11,11 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from appliance.access.authorise import Permission
 from appliance.config.model import Config
 from appliance.config.open import DELEGATED_ROLE, VENDOR_ROLE, open_config
 from appliance.config.secrets import SecretLookup
 from appliance.errors import RollbackRefused, StateDamaged
 from appliance.operations.config import Candidate, check_candidate
+from appliance.operations.needs import needs
 from appliance.state.site import Site
 from licensing.document import Verified
 from licensing.errors import Refusal, SignatureRefused
@@ -41,6 +43,7 @@ class Way:
     candidate: Candidate
 
 
+@needs(Permission.CONFIG_READ)
 def history(site: Site) -> list[Activation]:
     """Every activation, the newest first."""
     rows = site.database.execute("SELECT * FROM config_history ORDER BY number DESC").fetchall()
@@ -57,6 +60,7 @@ def history(site: Site) -> list[Activation]:
     ]
 
 
+@needs(Permission.CONFIG_READ)
 def find_way_back(site: Site, serial: int | None, secrets: SecretLookup, now: datetime) -> Way:
     """The way to the config that was in force before, or to the one with this serial.
 
@@ -77,6 +81,7 @@ def find_way_back(site: Site, serial: int | None, secrets: SecretLookup, now: da
     return Way(former, candidate)
 
 
+@needs(Permission.CONFIG_WRITE)
 def go_back(site: Site, way: Way, now: datetime) -> None:
     """Puts it in force, checked once more while nothing else can change."""
 

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from appliance.access.authorise import Permission
 from appliance.config.features import Asked
 from appliance.config.in_force import open_config_in_force
 from appliance.config.model import Config
 from appliance.config.open import missing_features, open_config
 from appliance.errors import LicenceRefused
+from appliance.operations.needs import needs
 from appliance.state.site import Site
 from appliance.state.standing import facts_here, judge_site, reported_until
 from licensing.clock import witness
@@ -38,6 +40,7 @@ class Judged:
     arrival: Arrival
 
 
+@needs(Permission.LICENCE_READ)
 def verify_licence(site: Site, file: Path, now: datetime) -> Judged:
     """Judges a licence without importing it. Raises what reading, signatures and serials refuse."""
     data = read_document(file, limit=LIMITS["licence"])
@@ -55,6 +58,7 @@ class Candidate:
     consequences: tuple[str, ...]
 
 
+@needs(Permission.LICENCE_READ)
 def examine_licence(site: Site, file: Path, now: datetime) -> Candidate:
     """Reads and judges a licence that is to come in, without changing anything.
 
@@ -62,13 +66,20 @@ def examine_licence(site: Site, file: Path, now: datetime) -> Candidate:
     """
     data = read_document(file, limit=LIMITS["licence"])
     with naming(file):
-        judged, verified = judge_licence(site, data, now)
+        return examine_licence_bytes(site, data, now)
+
+
+@needs(Permission.LICENCE_READ)
+def examine_licence_bytes(site: Site, data: bytes, now: datetime) -> Candidate:
+    """The same for bytes that were read already."""
+    judged, verified = judge_licence(site, data, now)
     if judged.standing.rung in NOT_TO_BE_IMPORTED:
         raise LicenceRefused(judged.standing)
     stops = () if judged.arrival is Arrival.SAME else tuple(consequences(site, judged))
     return Candidate(judged, verified, data, stops)
 
 
+@needs(Permission.LICENCE_WRITE)
 def activate_licence(site: Site, candidate: Candidate, now: datetime) -> Judged:
     """Puts an examined licence in force. It is judged once more: between looking and agreeing, things may have changed.
 
@@ -77,11 +88,13 @@ def activate_licence(site: Site, candidate: Candidate, now: datetime) -> Judged:
     return take_licence(site, candidate.data, now)
 
 
+@needs(Permission.LICENCE_WRITE)
 def import_licence(site: Site, file: Path, now: datetime) -> Judged:
     """Puts a licence in force without asking. Raises what examining it raises; then nothing has changed."""
     return activate_licence(site, examine_licence(site, file, now), now)
 
 
+@needs(Permission.LICENCE_WRITE)
 def take_licence(site: Site, data: bytes, now: datetime) -> Judged:
     """Puts the licence in these bytes in force. Raises LicenceRefused on a rung of NOT_TO_BE_IMPORTED."""
     judged, verified = judge_licence(site, data, now)
@@ -91,6 +104,7 @@ def take_licence(site: Site, data: bytes, now: datetime) -> Judged:
     return judged
 
 
+@needs(Permission.LICENCE_READ)
 def consequences(site: Site, judged: Judged) -> list[str]:
     """What would stop working, or work differently, with this licence: a sentence each; none where nothing changes."""
     licence = judged.licence
@@ -144,11 +158,13 @@ def _caps_changed(before: Licence, after: Licence) -> list[str]:
     ]
 
 
+@needs(Permission.LICENCE_READ)
 def standing(site: Site, now: datetime) -> Standing:
     """Where the site stands now."""
     return judge_site(site, site.trust(), now)
 
 
+@needs(Permission.LICENCE_READ)
 def judge_licence(site: Site, data: bytes, now: datetime) -> tuple[Judged, Verified[Licence]]:
     """What this site would say of a licence: who signed it, whom it is for, where it would stand, how it arrives."""
     trust = site.trust()

@@ -9,12 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from appliance.access.authorise import Permission
+from appliance.config.in_force import open_config_in_force
 from appliance.config.media_part import MediaPolicy
 from appliance.errors import ConfigMissing
 from appliance.observe.audit import head
-from appliance.operations.config import config_in_force
 from appliance.operations.media_export import export_medium
 from appliance.operations.media_import import Agree, Desk, Taken, import_medium
+from appliance.operations.needs import needs
 from appliance.operations.transfer_sheet import Sheet, as_dict, as_json, sheets
 from appliance.state.database import transaction
 from appliance.state.site import Site
@@ -48,6 +50,7 @@ class Carrying:
         return as_dict(self.sheet) | ({"error": self.failure.as_dict()} if self.failure else {})
 
 
+@needs(Permission.MEDIA_READ)
 def require_allowed(site: Site, medium: Medium, *, writing: bool) -> list[str]:
     """What the operator should know of how the medium is mounted. Raises UnsafeMount where the policy insists."""
     warnings = medium.warnings(writing=writing)
@@ -79,6 +82,7 @@ def exchange(
     """Takes in, gives out, records it, writes the sheet. Raises MediaError where the medium cannot even be looked at;
     then nothing was done."""
     site = desk.site
+    site.require(Permission.MEDIA_WRITE)
     taken = import_medium(desk, root, agree, progress=progress) if take else []
     sent = (
         export_medium(site, root, desk.now, everything=everything, request=request, progress=progress)
@@ -101,6 +105,7 @@ def exchange(
     return _with_sheets(root, carrying) if give else carrying
 
 
+@needs(Permission.MEDIA_WRITE)
 def record(site: Site, sheet: Sheet) -> None:
     """The exchange as an audit entry: the sheet's digest and counts. The sheet itself names every file."""
     outcomes = [each.outcome for each in sheet.taken]
@@ -133,7 +138,7 @@ def _with_sheets(root: Beneath, carrying: Carrying) -> Carrying:
 def _policy(site: Site) -> MediaPolicy:
     """That of the config in force; the strict one where there is a config that cannot be believed any more."""
     try:
-        return config_in_force(site)[0].media
+        return open_config_in_force(site, site.trust()).verified.claims.media
     except ConfigMissing:
         return MediaPolicy()
     except Refusal:

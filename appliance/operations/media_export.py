@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from appliance.access.authorise import Permission
 from appliance.ledger.seal import sealed_files
+from appliance.ledger.unacknowledged import acknowledged_seq
+from appliance.operations.needs import needs
 from appliance.operations.site import request_document
-from appliance.operations.usage import acknowledged_seq
 from appliance.state.site import Site
 from appliance.state.standing import facts_here, judge_site
 from licensing.errors import Refusal
@@ -25,6 +27,7 @@ REQUEST: Final = "site-request.signed.json"
 _WANTS_A_LICENCE: Final = frozenset(Rung) - {Rung.VALID, Rung.USAGE_OVERDUE}
 
 
+@needs(Permission.MEDIA_WRITE)
 def export_medium(
     site: Site,
     root: Beneath,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from appliance.access.authorise import Permission
 from appliance.config.secrets import SecretLookup
 from appliance.errors import LicenceRefused
 from appliance.operations.config import activate_config, examine_bytes
@@ -79,12 +80,14 @@ class Desk:
 
 def import_medium(desk: Desk, root: Beneath, agree: Agree, *, progress: Progress = untold) -> list[Taken]:
     """Takes in everything that is addressed to this site. Raises MediaError where the medium itself cannot be read."""
+    desk.site.require(Permission.MEDIA_WRITE)
     return _each(desk, root, progress, lambda step: _acted(step, agree))
 
 
 def inspect_medium(desk: Desk, root: Beneath, *, progress: Progress = untold) -> list[Taken]:
     """What an import would do, without doing it. Later documents are judged by what is in force now, so that a licence
     under a new trust shows as refused until that trust is taken in."""
+    desk.site.require(Permission.MEDIA_READ)
     return _each(desk, root, progress, lambda step: "same" if step.act is None else "new")
 
 

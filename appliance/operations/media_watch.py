@@ -12,6 +12,9 @@ import select
 from collections.abc import Callable
 from contextlib import suppress
 
+from appliance.access.authorise import Permission
+from appliance.operations.needs import needs
+from appliance.state.site import Site
 from licensing.errors import Refusal
 from media.beneath import Beneath
 from media.inbox import look
@@ -28,6 +31,12 @@ def holds_something_for(medium: Medium, site: str) -> bool:
     with suppress(Refusal), Beneath.open(medium.path) as root:
         return bool(look(root, "to-site", site).found)
     return False
+
+
+@needs(Permission.MEDIA_WRITE)
+def watched_for(site: Site) -> str:
+    """The site whose media are exchanged here."""
+    return site.id
 
 
 def watch(

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from appliance.access.authorise import Permission, Principal, authorise
 from appliance.config.secrets import host_secrets
 from appliance.errors import StateUnwritable, VendorToolsMissing
 from appliance.operations.config import activate_config, config_in_force, examine_config
@@ -69,12 +70,19 @@ class Quickstart:
 
 
 def quickstart(
-    top: Path, *, upstream: str | None, upstream_model: str, rpm: int | None, clock: Callable[[], datetime]
+    top: Path,
+    *,
+    upstream: str | None,
+    upstream_model: str,
+    rpm: int | None,
+    clock: Callable[[], datetime],
+    by: Principal,
 ) -> Quickstart:
     """Makes what is missing in `top`; `clock` gives UTC in whole seconds.
 
     Raises VendorToolsMissing, StateUnwritable, and whatever a step refuses.
     """
+    authorise(by, Permission.HOST_WRITE)
     folders = Folders(top.absolute())
     steps: list[str] = []
     try:
@@ -95,9 +103,10 @@ def quickstart(
             trust_file=folders.vendor / "trust.json",
             now=clock(),
             entropy=secrets.token_bytes(ENTROPY_BYTES),
+            by=by,
         )
         steps.append("made a site with a key of its own, and pinned the vendor's trust")
-    with closing(open_site(folders.state)) as site:
+    with closing(open_site(folders.state, by=by)) as site:
         if site.document("licence") is None or _has_another_cap(site, rpm):
             _license(folders, site, rpm, clock)
             steps.append("site request → vendor → licence")

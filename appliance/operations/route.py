@@ -12,6 +12,7 @@ from datetime import datetime
 
 import msgspec
 
+from appliance.access.authorise import Permission
 from appliance.access.keys import ApiKey, list_keys
 from appliance.config.model import Config
 from appliance.config.secrets import SecretLookup
@@ -23,6 +24,7 @@ from appliance.gateway.routing.condition import Condition
 from appliance.gateway.routing.explain import Foreseen, foresee, lines
 from appliance.gateway.routing.facts import Facts
 from appliance.gateway.snapshot import Route, Snapshot, take_snapshot
+from appliance.operations.needs import needs
 from appliance.state.health import Found, HealthFolder, Probed
 from appliance.state.site import Site
 
@@ -96,6 +98,7 @@ def _health(name: str, workers: list[dict[str, Found]], probe: Probed | None, no
     )
 
 
+@needs(Permission.CONFIG_READ)
 def explain(site: Site, call: MadeUp, secrets: SecretLookup, now: datetime, monotonic: float) -> Explanation:
     """What would be tried for this call, in which order, and why. Raises KeyUnknown, ModelUnknown, and what stands in
     the way of every call."""
@@ -162,6 +165,6 @@ def _facts(call: MadeUp, key: ApiKey | None) -> Facts:
 
 def _key(site: Site, wanted: str) -> ApiKey:
     for each in list_keys(site.database):
-        if wanted in (each.id, each.name):
+        if wanted in (each.id, each.name) and site.sees(Permission.KEYS_READ, each.org, each.team):
             return each
     raise KeyUnknown(f"There is no API key {wanted[:64]!r}.")

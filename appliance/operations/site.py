@@ -9,7 +9,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from appliance.access.authorise import Permission, Principal, authorise
 from appliance.errors import ClockWrong, SettingsRefused, StateUnwritable
+from appliance.operations.needs import needs
 from appliance.state.site import Site, create_site
 from appliance.state.standing import facts_here
 from licensing.document import EARLIEST_YEAR, first_fault
@@ -34,11 +36,14 @@ class Initialised:
     request: Path
 
 
-def initialise(folder: Path, *, site: str, name: str, trust_file: Path, now: datetime, entropy: bytes) -> Initialised:
+def initialise(
+    folder: Path, *, site: str, name: str, trust_file: Path, now: datetime, entropy: bytes, by: Principal
+) -> Initialised:
     """Makes the state folder with a key of its own, pins the trust document, and lays a site request ready.
 
     Refuses where a site already is.
     """
+    authorise(by, Permission.HOST_WRITE)
     if now < BUILD_TIME:
         raise ClockWrong(f"This host's clock says {now:%Y-%m-%d}, which is before this release was made.")
     _check_names(site, name, now)
@@ -59,6 +64,7 @@ def ready_request(site: Site) -> Path:
     return site.folder / "out" / "site-request.signed.json"
 
 
+@needs(Permission.MEDIA_WRITE)
 def request_document(site: Site, now: datetime) -> bytes:
     """A site request, signed by the site's own key. Raises ClockWrong where the clock says what no document can."""
     if now.year < EARLIEST_YEAR:
@@ -79,6 +85,7 @@ def request_document(site: Site, now: datetime) -> bytes:
     return to_json(sign(SiteRequest.payload_type(), request.to_bytes(), [site.key]))
 
 
+@needs(Permission.MEDIA_WRITE)
 def write_request(site: Site, file: Path, now: datetime) -> str:
     """Writes a fresh request durably, and the same where it lies ready; returns its digest. Older ones are replaced."""
     document = request_document(site, now)

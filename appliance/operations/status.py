@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from appliance.access.authorise import Permission
 from appliance.access.keys import list_keys
+from appliance.config.in_force import open_config_in_force
 from appliance.config.model import Config
 from appliance.ledger.seal import last_sealed, open_since
-from appliance.operations.config import config_in_force
+from appliance.ledger.unacknowledged import Use, acknowledged_seq, unacknowledged_uses
+from appliance.operations.needs import needs
 from appliance.operations.route import DeploymentHealth, health_of
 from appliance.operations.site import ready_request
-from appliance.operations.usage import Use, acknowledged_seq, uses
+from appliance.state.admin_address import noted_address
 from appliance.state.health import HealthFolder
 from appliance.state.serving import is_serving
 from appliance.state.site import Site
@@ -40,6 +43,7 @@ class Status:
     health: tuple[DeploymentHealth, ...]
     keys_active: int
     running_since: str | None
+    admin_api: str | None
     uses: tuple[Use, ...]
     open_since: datetime
     sealed_seq: int
@@ -47,6 +51,7 @@ class Status:
     acknowledged_until: datetime
 
 
+@needs(Permission.STATUS_READ)
 def status(site: Site, now: datetime, monotonic: float) -> Status:
     """Everything an operator asks first. Takes the journal in, changes nothing else."""
     config, fault = _config(site)
@@ -66,7 +71,8 @@ def status(site: Site, now: datetime, monotonic: float) -> Status:
         health=tuple(health_of(config, HealthFolder(site.folder), monotonic)) if config else (),
         keys_active=sum(key.usable(now) for key in list_keys(site.database)),
         running_since=run["started"] if run and is_serving(site.folder) else None,
-        uses=tuple(uses(site, now)),
+        admin_api=noted_address(site.folder) if is_serving(site.folder) else None,
+        uses=tuple(unacknowledged_uses(site, now)),
         open_since=open_since(site),
         sealed_seq=last.seq if last else 0,
         acknowledged_seq=acknowledged_seq(site),
@@ -76,6 +82,6 @@ def status(site: Site, now: datetime, monotonic: float) -> Status:
 
 def _config(site: Site) -> tuple[Config | None, Refusal | None]:
     try:
-        return config_in_force(site)[0], None
+        return open_config_in_force(site, site.trust()).verified.claims, None
     except Refusal as refusal:
         return None, refusal

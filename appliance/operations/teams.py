@@ -11,12 +11,15 @@ from typing import Any
 
 from appliance.access import teams
 from appliance.access.account import Account, Moment
+from appliance.access.authorise import Permission
 from appliance.access.caps import COSTS, COUNTED, NO_CAPS, Caps, amount, as_dict, changed, words
 from appliance.access.kept_caps import Place, all_caps, caps_of, of_key, put_caps
-from appliance.access.keys import find_key, known_channel
+from appliance.access.keys import known_channel, list_keys
 from appliance.access.quota import QUOTA_FILE, Quota
 from appliance.access.spent import sums_at
 from appliance.access.teams import Team
+from appliance.observe.audit import digest_of
+from appliance.operations.keys import find_key
 from appliance.state.database import transaction
 from appliance.state.site import Site
 
@@ -34,7 +37,8 @@ class Use:
 
 
 def make_team(site: Site, org: str, team: str, now: datetime) -> Team:
-    """An org where `team` is empty. Raises TeamRefused, TeamUnknown."""
+    """An org where `team` is empty. Raises TeamRefused, TeamUnknown, NotPermitted."""
+    site.require(Permission.TEAMS_WRITE, *_above(org, team))
     with transaction(site.database):
         teams.make(site.database, org, team, now)
         site.record("team.create" if team else "org.create", _label(org, team), now)
@@ -42,52 +46,74 @@ def make_team(site: Site, org: str, team: str, now: datetime) -> Team:
 
 
 def list_orgs(site: Site) -> list[Team]:
-    return teams.list_orgs(site.database)
+    """Those that whoever acts may look at as a whole."""
+    site.require_somewhere(Permission.TEAMS_READ)
+    return [each for each in teams.list_orgs(site.database) if site.sees(Permission.TEAMS_READ, each.org)]
 
 
 def list_teams(site: Site, org: str | None = None) -> list[Team]:
-    """Raises TeamUnknown for an org that there is not."""
-    if org is not None:
+    """Those that whoever acts may look at. Raises TeamUnknown for an org that there is not."""
+    site.require_somewhere(Permission.TEAMS_READ)
+    found = [each for each in teams.list_teams(site.database) if org in (None, each.org)]
+    seen = [each for each in found if site.sees(Permission.TEAMS_READ, each.org, each.name)]
+    if org is not None and not seen:
+        site.require(Permission.TEAMS_READ, org)
         teams.find(site.database, org, "")
-    return [each for each in teams.list_teams(site.database) if org in (None, each.org)]
+    return seen
 
 
 def delete_team(site: Site, org: str, team: str, now: datetime) -> None:
-    """Raises TeamUnknown; TeamRefused while there is anything in it."""
+    """Raises TeamUnknown, NotPermitted; TeamRefused while there is anything in it."""
+    site.require(Permission.TEAMS_WRITE, *_above(org, team))
     with transaction(site.database):
         teams.delete(site.database, org, team)
         site.record("team.delete" if team else "org.delete", _label(org, team), now)
 
 
 def place_of_team(site: Site, org: str, team: str, channel: str | None) -> Place:
-    """Raises TeamUnknown, KeyRefused."""
+    """Raises TeamUnknown, KeyRefused, NotPermitted."""
+    site.require(Permission.TEAMS_READ, org, team or None)
     found = teams.find(site.database, org, team)
     named = known_channel(channel) if channel else ""
     return Place("team" if team else "org", found.org, found.name, channel=named)
 
 
 def place_of_key(site: Site, name_or_id: str) -> Place:
-    """Raises KeyUnknown, KeyRefused."""
-    return of_key(find_key(site.database, name_or_id).account)
+    """Raises KeyUnknown, KeyRefused, NotPermitted."""
+    return of_key(find_key(site, name_or_id).account)
 
 
 def limit(site: Site, place: Place, new: Mapping[str, Any], now: datetime) -> tuple[Caps, Caps]:
     """Sets these caps (None: not capped any more); what is not named stays. Gives what was before, and what is now.
 
-    Raises CapsRefused, KeyRefused.
+    Nobody lifts what they are under: an org's caps are the site's matter, a team's the org's, a key's the team's.
+
+    Raises CapsRefused, KeyRefused, NotPermitted.
     """
+    site.require_somewhere(Permission.CAPS_WRITE)
+    for scope in _teams_of(site, place) if place.tier == "key" else [_above(place.org, place.team)]:
+        site.require(Permission.CAPS_WRITE, *scope)
     with transaction(site.database):
         before = caps_of(site.database, place)
         after = changed(before, new)
         if after != before:
             put_caps(site.database, place, after)
-            site.record(f"{place.tier}.limit", f"{_subject(place)}: {words(before)} → {words(after)}", now)
+            subject = f"{_subject(place)}: {words(before)} → {words(after)}"
+            digests = digest_of(as_dict(before)), digest_of(as_dict(after))
+            site.record(f"{place.tier}.limit", subject, now, before=digests[0], after=digests[1])
     site.board.raise_generation()
     return before, after
 
 
 def uses_of(site: Site, place: Place, boot_id: bytes, moment: Moment) -> list[Use]:
-    """What this place may use up and has, over all channels first, then of each channel that has caps of its own."""
+    """What this place may use up and has, over all channels first, then of each channel that has caps of its own.
+
+    Raises NotPermitted.
+    """
+    permission = Permission.KEYS_READ if place.tier == "key" else Permission.TEAMS_READ
+    site.require_somewhere(permission)
+    for scope in _teams_of(site, place) if place.tier == "key" else [(place.org, place.team or None)]:
+        site.require(permission, *scope)
     kept = all_caps(site.database)
     same = [each for each in kept if _is_below(each, place)]
     places = [place, *sorted((each for each in same if each != place), key=lambda each: each.channel)]
@@ -101,6 +127,16 @@ def uses_of(site: Site, place: Place, boot_id: bytes, moment: Moment) -> list[Us
             shown = {name: amount(used[name]) if name in COSTS else used[name] for name in COUNTED}
             found.append(Use(each, account.caps, shown))
     return found
+
+
+def _above(org: str, team: str) -> tuple[str] | tuple[()]:
+    """Whose matter it is that there is such an org or team: the site's, or the org's."""
+    return (org,) if team else ()
+
+
+def _teams_of(site: Site, place: Place) -> list[tuple[str, str]]:
+    """Of every key that counts in this account: those that followed each other, wherever they were moved."""
+    return [(each.org, each.team) for each in list_keys(site.database) if each.account == place.account] or [("", "")]
 
 
 def _is_below(other: Place, place: Place) -> bool:

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from appliance.access.authorise import Permission
 from appliance.config.in_force import open_config_in_force
+from appliance.operations.needs import needs
 from appliance.state.site import CHALLENGE_BYTES, Site
 from licensing.clock import TimeFloor, repair
 from licensing.document import Verified
@@ -39,6 +41,7 @@ class Repaired:
     ahead: tuple[Ahead, ...]
 
 
+@needs(Permission.TRUST_WRITE)
 def import_time_token(site: Site, file: Path, *, now: datetime, entropy: bytes) -> Repaired:
     """Sets the floor to the hour that the vendor vouches for; the token is used up by it.
 
@@ -49,6 +52,7 @@ def import_time_token(site: Site, file: Path, *, now: datetime, entropy: bytes) 
         return take_time_token(site, data, now=now, entropy=entropy)
 
 
+@needs(Permission.TRUST_WRITE)
 def take_time_token(site: Site, data: bytes, *, now: datetime, entropy: bytes) -> Repaired:
     """The same for bytes that were read already."""
     if len(entropy) != CHALLENGE_BYTES:
@@ -71,6 +75,7 @@ def take_time_token(site: Site, data: bytes, *, now: datetime, entropy: bytes) -
     return Repaired(before, floor, documents_ahead(site, floor.at))
 
 
+@needs(Permission.TRUST_READ)
 def documents_ahead(site: Site, moment: datetime) -> tuple[Ahead, ...]:
     """The documents in force whose date is later than this moment: they or it are wrong."""
     trust = site.trust()

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from appliance.access.authorise import Permission
+from appliance.operations.needs import needs
 from appliance.state.site import Site
 from licensing.algorithms import digest
 from licensing.envelope import parse
 from licensing.ratchet import Arrival
-from licensing.trust import advance, claimed_version
+from licensing.trust import Trust, advance, claimed_version
 from media.naming import naming
 from media.reader import LIMITS, read_document
 
@@ -24,6 +26,13 @@ class Step:
     arrival: Arrival
 
 
+@needs(Permission.TRUST_READ)
+def trust_in_force(site: Site) -> Trust:
+    """Whose signatures this site believes now. Raises StateDamaged."""
+    return site.trust()
+
+
+@needs(Permission.TRUST_WRITE)
 def import_trust(site: Site, files: list[Path], now: datetime) -> list[Step]:
     """Takes in trust documents in the order of their versions.
 
@@ -45,6 +54,7 @@ def _take(site: Site, file: Path, data: bytes, now: datetime) -> Step:
         return take_trust(site, data, now)
 
 
+@needs(Permission.TRUST_WRITE)
 def take_trust(site: Site, data: bytes, now: datetime) -> Step:
     """The next version, or one that is known already, in bytes that were read before."""
     found = examine_trust(site, data)
@@ -55,6 +65,7 @@ def take_trust(site: Site, data: bytes, now: datetime) -> Step:
     return Step(verified.claims.serial, verified.digest, arrival)
 
 
+@needs(Permission.TRUST_READ)
 def examine_trust(site: Site, data: bytes) -> Step:
     """Which version it would be, its signatures checked; nothing is changed."""
     known = _known(site, data)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from appliance.config.in_force import open_config_in_force
-from appliance.config.usage_part import GUARDED, UsagePolicy
-from appliance.errors import ConfigMissing, NothingToExport, UsageUnknown
+from appliance.access.authorise import Permission
+from appliance.config.in_force import usage_policy
+from appliance.errors import NothingToExport, UsageUnknown
 from appliance.ledger.copies import former_files, keep_copies
 from appliance.ledger.prove import prove
 from appliance.ledger.seal import MIDNIGHT_GRACE, Sealed, due_periods, open_since, running_period, seal, sealed_files
 from appliance.ledger.store import drop_entries, take_in
+from appliance.ledger.unacknowledged import Use, acknowledged_seq, unacknowledged_uses
+from appliance.operations.needs import needs
 from appliance.state.site import Site
 from licensing.algorithms import PublicKey
 from licensing.document import Verified, format_time
@@ -38,20 +39,7 @@ STEADY_LEAD = timedelta(days=31)
 that a clock set wrongly and left so costs a month of days at most, never years."""
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
-    """Totals of one model for one team over some entries."""
-
-    team: str
-    model: str
-    requests: int
-    errors: int
-    interrupted: int
-    prompt_tokens: int
-    completion_tokens: int
-    estimated_tokens: int
-
-
+@needs(Permission.USAGE_WRITE)
 def seal_due(
     site: Site, now: datetime, *, grace: timedelta = MIDNIGHT_GRACE, lead: timedelta | None = CLOCK_LEAD
 ) -> list[Sealed]:
@@ -69,11 +57,13 @@ def seal_due(
     return sealed
 
 
+@needs(Permission.USAGE_READ)
 def held_back(site: Site, now: datetime) -> int:
     """How many days are over by this host's clock, and not sealed because that clock is not believed yet."""
     return sum(1 for _ in due_periods(open_since(site), now))
 
 
+@needs(Permission.USAGE_WRITE)
 def seal_now(site: Site, now: datetime, *, lead: timedelta | None = CLOCK_LEAD) -> list[Sealed]:
     """Seals what is over, and closes the day that is running at this second: the rest of it gets a file of its own."""
     sealed = seal_due(site, now, grace=timedelta(0), lead=lead)
@@ -90,16 +80,7 @@ def _seal(site: Site, period: Period, now: datetime) -> list[Sealed]:
     return [made] if made else []
 
 
-def usage_policy(site: Site) -> UsagePolicy:
-    """What the config in force says of usage. One that cannot be read may have held labels back: so does this."""
-    try:
-        return open_config_in_force(site, site.trust()).verified.claims.usage
-    except ConfigMissing:
-        return UsagePolicy()
-    except Refusal:
-        return UsagePolicy(GUARDED)
-
-
+@needs(Permission.USAGE_WRITE)
 def drop_old(site: Site) -> int:
     """Drops exchanges whose retention is over and whose file the vendor has acknowledged; says how many.
 
@@ -109,6 +90,7 @@ def drop_old(site: Site) -> int:
     return drop_entries(site.database, acknowledged_seq(site), before)
 
 
+@needs(Permission.USAGE_WRITE)
 def export_usage(site: Site, folder: Path, *, everything: bool = False) -> list[Written]:
     """Writes the sealed files that the vendor has not acknowledged yet (or all). Raises NothingToExport, MediaError."""
     after = 0 if everything else acknowledged_seq(site)
@@ -118,11 +100,7 @@ def export_usage(site: Site, folder: Path, *, everything: bool = False) -> list[
     return [write_document(folder / each.name, each.data) for each in files]
 
 
-def acknowledged_seq(site: Site) -> int:
-    row = site.database.execute("SELECT MAX(seq) FROM receipts").fetchone()
-    return int(row[0] or 0)
-
-
+@needs(Permission.USAGE_WRITE)
 def import_receipt(site: Site, file: Path, now: datetime) -> tuple[Receipt, Arrival]:
     """Records the vendor's acknowledgement.
 
@@ -133,6 +111,7 @@ def import_receipt(site: Site, file: Path, now: datetime) -> tuple[Receipt, Arri
         return take_receipt(site, data, now)
 
 
+@needs(Permission.USAGE_READ)
 def examine_receipt(site: Site, data: bytes) -> tuple[Verified[Receipt], Arrival]:
     """What a receipt would do here, all that could refuse it checked; nothing is changed."""
     verified = open_receipt(data, site.trust(), site=site.id, epoch=site.epoch)
@@ -148,6 +127,7 @@ def examine_receipt(site: Site, data: bytes) -> tuple[Verified[Receipt], Arrival
     )
 
 
+@needs(Permission.USAGE_WRITE)
 def take_receipt(site: Site, data: bytes, now: datetime) -> tuple[Receipt, Arrival]:
     """The same as `import_receipt` for bytes that were read already."""
     verified, known = examine_receipt(site, data)
@@ -178,21 +158,40 @@ def take_receipt(site: Site, data: bytes, now: datetime) -> tuple[Receipt, Arriv
     return receipt, arrival
 
 
+@needs(Permission.USAGE_READ)
 def uses(site: Site, now: datetime) -> list[Use]:
     """Totals per team and model of all exchanges that the vendor has not acknowledged yet."""
-    take_in(site.database, site.journal_folder, now)
-    rows = site.database.execute(
-        "SELECT team, model, COUNT(*) AS requests, "
-        "SUM(outcome IN ('upstream_failed', 'upstream_refused', 'fault')) AS errors, "
-        "SUM(outcome = 'interrupted') AS interrupted, "
-        "SUM(prompt_tokens) AS prompt_tokens, SUM(completion_tokens) AS completion_tokens, "
-        "SUM(estimated_prompt_tokens + estimated_completion_tokens) AS estimated_tokens "
-        "FROM ledger WHERE seq IS NULL OR seq > ? GROUP BY team, model ORDER BY team, model",
-        (acknowledged_seq(site),),
-    ).fetchall()
-    return [Use(**dict(row)) for row in rows]
+    return unacknowledged_uses(site, now)
 
 
+@needs(Permission.USAGE_READ)
+def unacknowledged_files(site: Site) -> list[Sealed]:
+    """Sealed, and not acknowledged by the vendor."""
+    return sealed_files(site.database, acknowledged_seq(site))
+
+
+@needs(Permission.USAGE_READ)
+def every_file(site: Site) -> list[Sealed]:
+    """Every file of this epoch, acknowledged or not."""
+    return sealed_files(site.database)
+
+
+@needs(Permission.USAGE_READ)
+def usage_file(site: Site, seq: int) -> Sealed:
+    """One sealed file of this epoch. Raises UsageUnknown."""
+    found = next((each for each in sealed_files(site.database, seq - 1) if each.seq == seq), None)
+    if found is None:
+        raise UsageUnknown(f"There is no usage file {seq}.")
+    return found
+
+
+@needs(Permission.USAGE_READ)
+def own_key(site: Site) -> PublicKey:
+    """The key that signs this site's usage files."""
+    return site.key.public_key
+
+
+@needs(Permission.USAGE_READ)
 def read_usage_file(site: Site, file: Path) -> Usage:
     """What one of this site's own usage files says, signature checked."""
     return open_usage_file(file, site.key.public_key).claims
@@ -213,6 +212,7 @@ def key_in_request(file: Path) -> PublicKey:
     return open_site_request(read_document(file, limit=LIMITS["site-request"])).claims.key.key
 
 
+@needs(Permission.USAGE_READ)
 def prove_exchange(site: Site, name: str) -> UsageProof:
     """The proof that the exchange with this request id is in its sealed file."""
     return prove(site.database, name, site.key.public_key, site.key.derive)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from appliance.access.authorise import Permission
 from appliance.config.open import DELEGATED_ROLE, verify_config
 from appliance.config.secrets import SecretLookup
 from appliance.errors import LicenceRefused
@@ -96,6 +97,7 @@ def examine(data: bytes, *, trust: Trust, site_key: PublicKey | None, delegation
 
 def examine_here(found: Examined, data: bytes, site: Site, secrets: SecretLookup, now: datetime) -> Examined:
     """Adds what this site would say of a document that is genuine."""
+    site.require(Permission.TRUST_READ)
     if found.refusal is not None:
         return found
     try:

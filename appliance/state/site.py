@@ -14,7 +14,14 @@ from pathlib import Path
 from typing import Protocol
 
 from appliance import host_process
-from appliance.access.authorise import Permission, Principal, Scope, authorise, host_principal
+from appliance.access.authorise import (
+    Permission,
+    Principal,
+    Scope,
+    authorise,
+    authorise_somewhere,
+    host_principal,
+)
 from appliance.errors import AlreadyInitialised, NotInitialised, StateDamaged, StateUnwritable
 from appliance.observe import audit
 from appliance.state.at_rest import (
@@ -25,6 +32,7 @@ from appliance.state.at_rest import (
 )
 from appliance.state.board import Board
 from appliance.state.database import Connection, DatabaseFault, DatabaseUnwritable, open_database, transaction
+from appliance.state.outgoing import enqueue
 from appliance.state.site_key import ENTROPY_BYTES as SITE_KEY_ENTROPY_BYTES
 from appliance.state.site_key import SiteKey, create_site_key, load_site_key
 from licensing.clock import Step, TimeFloor, observe_boot, witness
@@ -77,6 +85,14 @@ class Site:
     def require(self, permission: Permission, org: str | None = None, team: str | None = None) -> None:
         """What every administrative operation asks first. Raises NotPermitted."""
         authorise(self.by, permission, Scope(org, team))
+
+    def require_somewhere(self, permission: Permission) -> None:
+        """What an operation asks that must look up first which org or team it is about. Raises NotPermitted."""
+        authorise_somewhere(self.by, permission)
+
+    def sees(self, permission: Permission, org: str, team: str | None = None) -> bool:
+        """Whether a list shows what belongs to this org or team."""
+        return self.by.may(permission, Scope(org, team))
 
     @property
     def journal_folder(self) -> Path:
@@ -226,8 +242,10 @@ class Site:
         after: str | None = None,
         detail: Mapping[str, str | int] | None = None,
     ) -> None:
-        """Adds an entry to the audit trail; inside the transaction of the act itself."""
-        entry = audit.Act(self.actor, act, subject, before, after, detail or {})
+        """Adds an entry to the audit trail; inside the transaction of the act itself. It tells from where, unless that
+        is the host."""
+        origin = {} if self.by.at_host else {"from": self.by.source}
+        entry = audit.Act(self.actor, act, subject, before, after, {**(detail or {}), **origin})
         audit.append(self.database, self.key.hash_key, entry, now)
 
     def verify_audit(self) -> audit.Verdict:
@@ -263,6 +281,7 @@ class Site:
     def record_step(self, step: Step) -> None:
         with transaction(self.database) as db:
             db.execute("INSERT INTO clock_steps (at, seconds) VALUES (?, ?)", (format_time(step.at), step.seconds))
+            enqueue(db, "clock.stepped", {"at": format_time(step.at), "seconds": step.seconds}, step.at)
 
     @property
     def challenge(self) -> str:

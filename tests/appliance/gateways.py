@@ -56,6 +56,8 @@ class Gateway:
         self.url = f"http://127.0.0.1:{self.port}"
         self._workers = workers
         self.extra_environment: dict[str, str] = {}
+        self.admin_listen = "none"
+        """Empty: wherever it is when nobody says."""
         now = datetime.now(UTC).replace(microsecond=0)
         with closing(licensed_site(self.state, config, now=now, **licence)) as site:
             self.key = self.new_key("tests")
@@ -77,7 +79,7 @@ class Gateway:
     def start(self) -> None:
         with self.stderr.open("ab") as stderr:
             self.process = subprocess.Popen(
-                [AO, "serve", "--json", "--port", str(self.port), "--workers", str(self._workers)],
+                [AO, "serve", "--json", "--port", str(self.port), *self._options()],
                 env=self.environment,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
@@ -90,6 +92,9 @@ class Gateway:
         watchdog.cancel()
         assert line, self.stderr.read_text()
         assert json.loads(line)["rung"] == "valid"
+
+    def _options(self) -> list[str]:
+        return ["--workers", str(self._workers), *(["--admin-listen", self.admin_listen] if self.admin_listen else [])]
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         assert self.process is not None

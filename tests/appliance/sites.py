@@ -7,10 +7,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from appliance.access.authorise import host_principal
 from appliance.operations.config import activate_config, examine_config
 from appliance.operations.licence import import_licence
 from appliance.state.site import ENTROPY_BYTES, Site, create_site
 from tests.appliance.papers import DEMO_MODELS, NOW, SITE, config_bytes, entropy, licence_bytes, trust_bytes
+
+CONSOLE = host_principal("tests")
 
 
 def make_site(folder: Path, *, now: datetime = NOW, name: str = "site") -> Site:

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 
+import appliance.admin_api.errors
 import appliance.boot
 import appliance.cli.main
 import appliance.errors
 import licensing.errors
 import licensing.ratchet
 import media.errors
+from appliance.admin_api.errors import AdminRefusal
 from appliance.errors import ApplianceError, LicenceRefused
 from appliance.gateway.errors import GatewayRefusal, UpstreamDown, UpstreamMisconfigured, UpstreamUnreachable
 from licensing.errors import Refusal
@@ -31,7 +33,7 @@ def below(root: type[Refusal]) -> Iterator[type[Refusal]]:
 
 EVERY = list(below(Refusal))
 LEAVES = [each for each in EVERY if not each.__subclasses__()]
-HOST = [each for each in below(ApplianceError) if not issubclass(each, GatewayRefusal)]
+HOST = [each for each in below(ApplianceError) if not issubclass(each, GatewayRefusal | AdminRefusal)]
 
 
 def test_the_appliances_tree_is_drawn_as_it_is() -> None:
@@ -48,6 +50,11 @@ def test_the_trees_below_are_drawn_as_they_are(module: object) -> None:
     assert drawn == {each.__name__: str(each.exit_code) for each in classes}
 
 
+def test_what_the_admin_api_says_is_drawn_as_it_is() -> None:
+    drawn = dict(DRAWN.findall(appliance.admin_api.errors.__doc__ or ""))
+    assert drawn == {each.__name__: str(each.http_status) for each in below(AdminRefusal)}
+
+
 TOLD_AS_THEIR_PARENT = (UpstreamUnreachable, UpstreamMisconfigured)
 """Kinds that only the routing tells apart: to an app they are the same."""
 
@@ -61,7 +68,8 @@ def test_every_code_is_one_refusals() -> None:
 
 
 def test_every_exit_code_is_one_refusals() -> None:
-    told = [each for each in LEAVES if not issubclass(each, GatewayRefusal) and each is not LicenceRefused]
+    at_a_terminal = [each for each in LEAVES if not issubclass(each, GatewayRefusal | AdminRefusal)]
+    told = [each for each in at_a_terminal if each is not LicenceRefused]
     numbers = [each.exit_code for each in told]
     assert sorted(numbers) == sorted(set(numbers))
     assert not [each for each in told if each.exit_code in (0, 1, 2)]
@@ -97,7 +105,7 @@ def test_every_answer_of_the_gateway_has_a_status_of_its_kind() -> None:
 def test_the_ranges_that_the_command_promises_hold() -> None:
     promised = COMMANDS.help or ""
     for each in LEAVES:
-        if issubclass(each, GatewayRefusal) or each is LicenceRefused:
+        if issubclass(each, GatewayRefusal | AdminRefusal) or each is LicenceRefused:
             continue
         ranges = [tuple(map(int, pair)) for pair in re.findall(r"(\d\d+)-(\d\d+)", promised)]
         assert any(low <= each.exit_code <= high for low, high in ranges), each

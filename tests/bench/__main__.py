@@ -8,7 +8,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from . import growth, ledger, reconcile_cost, verify_cost
+import tests.soak.__main__ as soak
+
+from . import growth, ledger, published, quota_cost, reconcile_cost, verify_cost
 from .measure import Bench, Plan, Visit, cores, visit
 from .peers import LiteLLM, Portkey
 from .processes import BenchError, pinned
@@ -21,8 +23,11 @@ SUBJECTS: tuple[Subject, ...] = (*OWN_SUBJECTS, LiteLLM(), Portkey())
 
 EPILOG = """\
 The subject runs on one core, load and upstream on another. Per round and subject: closed loop, streams in closed loop,
-200 requests/s, paced streams. The report goes to standard output and to .bench/report.md and .bench/report.json; what
-the subjects said is in .bench/logs. The exit code is 1 if anything could not be measured right; being slow is no error.
+200 requests/s, paced streams. Then how cost grows, what caps, believing, the ledger and reconciling cost, and a short
+soak. All of it takes about ten minutes (`make soak` is the long one). The report goes to standard output and to
+.bench/report.md and .bench/report.json; what the subjects said is in .bench/logs. --keep also puts it under its date
+into tests/bench/reports, and its table into README.md. The exit code is 1 if anything could not be measured right;
+being slow is no error.
 """
 
 
@@ -31,9 +36,13 @@ def arguments() -> argparse.Namespace:
     names = [subject.name for subject in SUBJECTS]
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__, epilog=EPILOG)
     parser.add_argument("--rounds", type=int, default=3, help="visits to each subject; medians are quoted (default 3)")
-    parser.add_argument("--seconds", type=float, default=5.0, help="length of one run, after its warm-up (default 5)")
+    parser.add_argument("--seconds", type=float, default=3.0, help="length of one run, after its warm-up (default 3)")
     parser.add_argument("--only", default=",".join(names), help=f"of {','.join(names)}; direct is always measured")
     parser.add_argument("--quick", action="store_true", help="one round of one-second runs, to see that all works")
+    parser.add_argument("--soak", type=float, default=60.0, help="seconds of a thousand streams at once (default 60)")
+    parser.add_argument(
+        "--keep", action="store_true", help="keep the report under its date, and tell of it in README.md"
+    )
     parsed = parser.parse_args()
     chosen = parsed.only.split(",")
     if unknown := set(chosen) - set(names):
@@ -106,12 +115,18 @@ def main() -> int:
     print(write(measured, OUTPUT), end="")
     say("how cost grows")
     growth.append_to(OUTPUT / "report.md")
+    say("what caps cost")
+    quota_cost.append_to(OUTPUT / "report.md")
     say("what believing costs")
     verify_cost.append_to(OUTPUT / "report.md")
     say("what the ledger costs")
     ledger.append_to(OUTPUT / "report.md")
     say("what reconciling costs")
     reconcile_cost.append_to(OUTPUT / "report.md")
+    say("a thousand streams at once")
+    soak.append_to(OUTPUT / "report.md", seconds=asked.soak)
+    if asked.keep:
+        say(f"kept as {published.publish(OUTPUT)}")
     return 1 if measured.failures or "ao" in measured.not_measured else 0
 
 

@@ -41,13 +41,13 @@ class Case:
     connections: int = 32
     body_bytes: int = 1200
     streams: bool = False
-    seconds: float = 4.0
+    seconds: float = 3.0
 
 
 CASES: tuple[Case, ...] = (
     *(Case("API keys", f"{n:,}", keys=n) for n in (10, 1_000, 10_000)),
     *(Case("deployments of the alias, balanced", f"{n}", deployments=n) for n in (1, 10, 50, 200)),
-    *(Case("streams at once", f"{n:,}", connections=n, streams=True, seconds=6.0) for n in (1, 10, 100, 1_000)),
+    *(Case("streams at once", f"{n:,}", connections=n, streams=True, seconds=4.0) for n in (1, 10, 100, 1_000)),
     *(
         Case("size of the request", label, body_bytes=size, connections=8)
         for label, size in (("1 KB", 1_000), ("10 KB", 10_000), ("100 KB", 100_000), ("1 MB", 10**6), ("10 MB", 10**7))

@@ -19,12 +19,13 @@ HEADINGS = (
     "requests/s",
     "CPU ms per request",
     "stream CPU µs per chunk",
+    "chunks/s",
     "added p50 / p99 ms at 200/s",
     "added TTFT ms",
     "RSS MiB, idle / loaded",
     "ready s",
 )
-BUDGET = ("*budget*", "", "≤ 0.25", "≤ 25", "≤ 1 / –", "≤ 2", "≤ 130", "≤ 1.5")
+BUDGET = ("*budget*", "", "≤ 0.25", "≤ 25", "", "≤ 1 / –", "≤ 2", "≤ 130", "≤ 1.5")
 NOTES = """\
 Medians over the rounds. CPU is user and system time of the subject's whole process tree. A closed-loop run in which
 that time explains less than {share:.0%} of the core is thrown away ("discarded"); a run with a wrong answer in it
@@ -127,6 +128,7 @@ def main_row(name: str, of: Figures) -> tuple[str, ...]:
         number(of.requests_per_second, ",.0f") if has_closed_loop else lost,
         number(of.cpu_ms_per_request, ".3f") if has_closed_loop else lost,
         number(of.cpu_us_per_chunk, ".1f"),
+        number(of.chunks_per_second, ",.0f"),
         latency,
         ttft,
         "–" if of.rss_loaded_mib is None else f"{number(of.rss_idle_mib, '.0f')} / {of.rss_loaded_mib:.0f}",
@@ -148,7 +150,6 @@ def detail_rows(measured: Measured) -> list[tuple[str, ...]]:
                 f"{of.closed_loops_discarded} / {of.closed_loops_failed}",
                 number(of.core_share, ".0%"),
                 number(per_cpu_second, ",.0f"),
-                number(of.chunks_per_second, ",.0f"),
                 number(of.stream_core_share, ".0%"),
             )
         )
@@ -161,7 +162,6 @@ DETAIL_HEADINGS = (
     "closed loops discarded / failed",
     "core explained",
     "requests per CPU second",
-    "chunks/s",
     "core explained, streams",
 )
 

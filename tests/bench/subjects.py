@@ -26,6 +26,10 @@ READY_SECONDS = 60.0
 POLL_SECONDS = 0.005
 RPM_CAP = 1_000_000
 """Never reached, so that the cap is checked on every request and refuses none."""
+ORG, TEAM, KEY = "quickstart", "newcomers", "quickstart"
+"""Whose key `ao quickstart` makes."""
+CAPS = ("--rpm", str(RPM_CAP), "--tpm", "1000000000", "--concurrent", "10000", "--tokens-day", "1000000000000")
+"""Of each tier below the licence, as hard to reach."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,8 @@ class Gateway(Subject):
 
 
 class Appliance(Gateway):
-    """AO Appliance with all that it does on: key, licence, caps, routing, journal. The site is made beforehand."""
+    """AO Appliance with all that it does on: key, licence, the caps of org, team and key, routing, journal, metrics.
+    The site is made beforehand."""
 
     name = "ao"
     ready_path = "/readyz"
@@ -100,16 +105,19 @@ class Appliance(Gateway):
 
     def command(self, port: int, upstream: Endpoint, folder: Path) -> list[str]:
         to = f"http://127.0.0.1:{upstream.port}/v1"
-        quickstart = [str(self.program), "quickstart", "--no-serve", "--json", "--dir", str(folder)]
-        made = subprocess.run(
-            [*quickstart, "--upstream", to, "--rpm", str(RPM_CAP)], check=False, capture_output=True, text=True
-        )
-        if made.returncode != 0:
-            raise BenchError(f"ao quickstart failed: {made.stdout}{made.stderr}")
-        said = json.loads(made.stdout)
+        quickstart = ("quickstart", "--no-serve", "--json", "--dir", str(folder))
+        said = json.loads(self._done(*quickstart, "--upstream", to, "--rpm", str(RPM_CAP)))
+        for tier in (("orgs", "limit", ORG), ("teams", "limit", ORG, TEAM), ("keys", "limit", KEY)):
+            self._done(*tier, "--state-dir", str(folder / "state"), *CAPS)
         self._made = Endpoint(port=port, key=said["key"], model=said["model"])
         serve = [str(self.program), "serve", "--state-dir", str(folder / "state"), "--port", str(port)]
         return [*serve, "--workers", "1"]
+
+    def _done(self, *words: str) -> str:
+        made = subprocess.run([str(self.program), *words], check=False, capture_output=True, text=True)
+        if made.returncode != 0:
+            raise BenchError(f"ao {words[0]} failed: {made.stdout}{made.stderr}")
+        return made.stdout
 
     def endpoint(self, child: Child, port: int, upstream: Endpoint) -> Endpoint:
         return self._made

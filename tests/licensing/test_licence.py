@@ -21,6 +21,12 @@ def test_a_licence_of_the_role_licence_is_opened() -> None:
     assert (opened.role, opened.key_epoch, opened.signers) == ("licence", 4, (key("licence-2").keyid,))
 
 
+@pytest.mark.parametrize("customer", ["St. Mary's Hospital, Inc. v1.2", "a.b.c", "...", "eyJh.eyJi.c2ln", "黄埔 St."])
+def test_dots_and_other_signs_in_a_licence_are_text_like_any_other(customer: str) -> None:
+    data = signed("licence", licence_members(customer=customer), key("licence-1"))
+    assert open_licence(data, trust()).claims.customer == customer
+
+
 @pytest.mark.parametrize("signer", ["root-1", "officer-1", "receipt-1", "site", "stranger"])
 def test_nobody_else_can_issue_a_licence(signer: str) -> None:
     with pytest.raises(SignatureRefused):

@@ -19,7 +19,7 @@ import pytest
 from tests.appliance.gateways import Gateway
 from tests.appliance.papers import DEMO_MODELS
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.alone]
 
 CAP = 150
 TIMES_THE_CAP = 5

@@ -22,7 +22,7 @@ from tests.real.paced_upstream import CHUNKS, PROMPT_TOKENS, PacedUpstream, pace
 from tests.real.processes import alive, http_get, wait_until
 from tests.real.site_and_vendor import Site, Vendor, config_of, upstream_at
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.alone]
 
 REQUESTS = 200
 AT_ONCE = 64

@@ -220,7 +220,8 @@ def test_a_cap_is_exact_over_all_workers_and_a_restart_buys_nothing(
         assert (len(accepted), len(refused)) == (RPM, QUICK - RPM)
         for each in refused:
             assert each.code == "rate_limit_exceeded"
-            assert 1 <= int(each.headers["retry-after"]) <= 60
+            # A window is kept in quarters of a second: what was counted leaves after 60.25 s at the latest.
+            assert 1 <= int(each.headers["retry-after"]) <= 61
             assert each.headers["x-ratelimit-limit-requests"] == str(RPM)
             assert "x-request-id" in each.headers
         remaining = sorted(int(each.headers["x-ratelimit-remaining-requests"]) for each in accepted)

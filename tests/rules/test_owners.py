@@ -23,18 +23,23 @@ class Owned:
 OWNED = (
     Owned(
         "litestar",
-        ("appliance/gateway", "appliance/boot.py"),
-        "The web framework ends where HTTP is served; decisions do not know what a request is.",
+        ("appliance/gateway", "appliance/boot.py", "appliance/admin_api"),
+        "The web framework ends where HTTP is served, to apps and to administrators; decisions know no request.",
     ),
     Owned(
         "granian",
-        ("appliance/gateway", "appliance/boot.py"),
-        "The server is started in one place.",
+        ("appliance/gateway", "appliance/boot.py", "appliance/admin_api/server.py"),
+        "The server is started in one place for apps, and in one for administrators.",
     ),
     Owned(
         "ry",
         ("appliance/gateway/upstream.py",),
         "Calls leave the host in one place, where an auditor can look for them.",
+    ),
+    Owned(
+        "httpx",
+        ("appliance/probing.py", "appliance/webhooks.py"),
+        "What the site asks or tells on its own account goes to addresses of the config, from two files.",
     ),
     Owned(
         "multipart",
@@ -53,8 +58,22 @@ OWNED = (
     ),
     Owned(
         "click",
-        ("appliance/cli", "licensing/vendor"),
+        (
+            "appliance/cli",
+            "licensing/vendor",
+            "installer/cli.py",
+            "installer/face.py",
+            "installer/host_commands.py",
+            "installer/preflight/command.py",
+            "installer/first_run/command.py",
+            "installer/support/command.py",
+        ),
         "Commands parse and render; what they do can be done without a terminal.",
+    ),
+    Owned(
+        "segno",
+        ("appliance/cli/qr.py",),
+        "A picture of a secret is drawn in one place, on a terminal, and written nowhere.",
     ),
     Owned(
         "botocore",

@@ -9,16 +9,19 @@ import ast
 import json
 from pathlib import Path
 
+from appliance.access.authorise import Permission
+from appliance.access.roles import BUILT_IN
+from appliance.observe.events import page_table as events_table
 from appliance.observe.names import page_table
 from licensing.standing import TERMS, Rung
+from tests.bench.published import README, newest, with_costs
 
 ROOT = Path(__file__).resolve().parents[2]
 OPERATING = ROOT / "appliance" / "OPERATING.md"
+ADMINISTRATORS = ROOT / "appliance" / "access" / "ADMINISTRATORS.md"
+EVENTS = ROOT / "appliance" / "observe" / "EVENTS.md"
 METRICS = ROOT / "appliance" / "observe" / "METRICS.md"
 LICENSING = ROOT / "licensing" / "README.md"
-README = ROOT / "README.md"
-MEASURED = ROOT / "tests" / "bench" / "reports" / "gateway-2026-11-24.json"
-"""The run of `make bench` that the README tells of."""
 BEGIN, END = "<!-- ladder -->\n", "<!-- /ladder -->\n"
 LINES_BEGIN, LINES_END = "<!-- lines -->\n", "<!-- /lines -->\n"
 AUDITABLE_LINES = 1750
@@ -33,6 +36,17 @@ def ladder() -> str:
         serves, config = ("yes" if each else "no" for each in (terms.serves, terms.config_import))
         status = "–" if terms.serves else str(terms.http_status)
         lines.append(f"| `{rung}` | {serves} | {config} | {status} | {terms.exit_code} | {terms.remedy} |")
+    return "\n".join(lines) + "\n"
+
+
+def roles() -> str:
+    """The built-in roles as a Markdown table, from `appliance.access.roles.BUILT_IN`."""
+    lines = ["| role | what it is | permissions |", "|---|---|---|"]
+    for role in BUILT_IN.values():
+        held = ", ".join(f"`{each.value}`" for each in Permission if each in role.permissions)
+        told = "all" if role.permissions == frozenset(Permission) else held
+        scope = " (for the whole site only)" if role.site_only else ""
+        lines.append(f"| `{role.name}` | {role.title}{scope} | {told} |")
     return "\n".join(lines) + "\n"
 
 
@@ -64,57 +78,12 @@ def lines() -> str:
     )
 
 
-_SUBJECTS = {
-    "nginx": "nginx, no logic: the limit",
-    "ao": "AO Appliance, one worker, everything on",
-    "portkey": "Portkey",
-    "litellm": "LiteLLM",
-}
-
-
-def costs() -> str:
-    """The README's table of costs, from the report of the run that it names."""
-    report = json.loads(MEASURED.read_text(encoding="utf-8"))
-    lines = [
-        "| | requests/s | CPU ms per request | stream CPU µs per chunk | added p50 ms at 200/s | added time to first "
-        "token, ms | RSS MiB | ready s |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for name, title in _SUBJECTS.items():
-        of = report["medians"][name]
-        # Below the rate that it is asked for, waiting grows for as long as one measures.
-        keeps_up = (of["requests_per_second"] or 0) > 200
-        cells = (
-            _cell(of["requests_per_second"], ",.0f"),
-            _cell(of["cpu_ms_per_request"], ".3f"),
-            _cell(of["cpu_us_per_chunk"], ".1f"),
-            _cell(of["added_p50_ms"] if keeps_up else None, ".2f"),
-            _cell(of["added_ttft_ms"], ".2f"),
-            _cell(of["rss_loaded_mib"], ".0f"),
-            _cell(of["ready_seconds"], ".2f"),
-        )
-        lines.append(f"| {title} | {' | '.join(cells)} |")
-        if name == "ao":
-            lines.append("| the budget | | 0.25 | 25 | 1 | 2 | 130 | 1.5 |")
-    per_cpu = {name: 1 / report["medians"][name]["cpu_ms_per_request"] for name in _SUBJECTS}
-    lines.append("")
-    lines.append(
-        f"In requests per CPU second that is {per_cpu['ao'] / per_cpu['litellm']:.0f} × LiteLLM and "
-        f"{per_cpu['ao'] / per_cpu['portkey']:.1f} × Portkey, in the same run."
-    )
-    return "\n".join(lines) + "\n"
-
-
-def _cell(value: float | None, form: str) -> str:
-    return "–" if value is None else format(value, form)
-
-
-def with_costs(page: str) -> str:
-    return _between(page, "<!-- costs -->\n", costs(), "<!-- /costs -->\n")
+def with_measured(page: str) -> str:
+    return with_costs(page, json.loads(newest().read_text(encoding="utf-8")))
 
 
 def test_the_readme_tells_what_was_measured() -> None:
-    assert README.read_text(encoding="utf-8") == with_costs(README.read_text(encoding="utf-8"))
+    assert README.read_text(encoding="utf-8") == with_measured(README.read_text(encoding="utf-8"))
 
 
 def with_ladder(page: str) -> str:
@@ -135,8 +104,24 @@ def with_metrics(page: str) -> str:
     return _between(page, "<!-- metrics -->\n", page_table(), "<!-- /metrics -->\n")
 
 
+def with_events(page: str) -> str:
+    return _between(page, "<!-- events -->\n", events_table(), "<!-- /events -->\n")
+
+
+def test_the_page_of_events_names_those_that_there_are() -> None:
+    assert EVENTS.read_text(encoding="utf-8") == with_events(EVENTS.read_text(encoding="utf-8"))
+
+
 def test_the_page_of_metrics_names_those_that_there_are() -> None:
     assert METRICS.read_text(encoding="utf-8") == with_metrics(METRICS.read_text(encoding="utf-8"))
+
+
+def with_roles(page: str) -> str:
+    return _between(page, "<!-- roles -->\n", roles(), "<!-- /roles -->\n")
+
+
+def test_the_page_of_administrators_shows_the_roles_that_there_are() -> None:
+    assert ADMINISTRATORS.read_text(encoding="utf-8") == with_roles(ADMINISTRATORS.read_text(encoding="utf-8"))
 
 
 def test_the_package_that_is_audited_stays_small_and_says_how_small() -> None:
@@ -154,7 +139,9 @@ def test_a_page_that_tells_another_ladder_is_noticed() -> None:
 
 
 if __name__ == "__main__":
+    ADMINISTRATORS.write_text(with_roles(ADMINISTRATORS.read_text(encoding="utf-8")), encoding="utf-8")
+    EVENTS.write_text(with_events(EVENTS.read_text(encoding="utf-8")), encoding="utf-8")
     METRICS.write_text(with_metrics(METRICS.read_text(encoding="utf-8")), encoding="utf-8")
     OPERATING.write_text(with_ladder(OPERATING.read_text(encoding="utf-8")), encoding="utf-8")
-    README.write_text(with_costs(README.read_text(encoding="utf-8")), encoding="utf-8")
+    README.write_text(with_measured(README.read_text(encoding="utf-8")), encoding="utf-8")
     LICENSING.write_text(with_lines(LICENSING.read_text(encoding="utf-8")), encoding="utf-8")

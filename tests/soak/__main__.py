@@ -113,6 +113,16 @@ def report(soaked: Soaked) -> str:
     return "\n".join(told) + f"memory grew by {soaked.growth:.1f} MiB (limit {GROWTH_LIMIT_MIB})"
 
 
+def append_to(report_file: Path, *, seconds: float, streams: int = 1000) -> None:
+    """Adds a soak of so many seconds to a report that is there, and says it."""
+    with tempfile.TemporaryDirectory() as folder:
+        told = report(soak(Path(folder), streams=streams, seconds=seconds))
+    text = f"\n# A thousand streams at once for {seconds:.0f} s, one worker\n\n```\n{told}\n```\n"
+    print(text, end="")
+    with report_file.open("a", encoding="utf-8") as stream:
+        stream.write(text)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.soak")
     parser.add_argument("--streams", type=int, default=1000)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from appliance.ledger.seal import sealed_files
-from appliance.operations.usage import acknowledged_seq
+from appliance.ledger.unacknowledged import acknowledged_seq
 from appliance.state.site import open_site
 from tests.real.filesystems import image, run
 from tests.real.test_media_filesystems import used_site

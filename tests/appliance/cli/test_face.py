@@ -25,8 +25,11 @@ WORDS = {
 }
 """Arguments for those that need others than a file that is not there."""
 
-REFUSING = [name for name in COMMANDS if name not in {"media list", "media eject", "providers list", "route presets"}]
-"""Those that refuse where there is no site. Media, the catalogue and the presets can be listed anywhere."""
+ANYWHERE = {"media list", "media eject", "providers list", "route presets", "state schema", "preflight", "units"}
+"""Media, the catalogue, the presets, a release's schemas, a host's fitness and its units can be told anywhere."""
+
+REFUSING = [name for name in COMMANDS if name not in ANYWHERE]
+"""Those that refuse where there is no site."""
 
 
 def arguments(name: str) -> list[str]:

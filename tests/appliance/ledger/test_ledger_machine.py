@@ -27,7 +27,7 @@ from licensing.document import format_time
 from licensing.usage import COUNT_FIELDS, Counts, Usage, faults_between, faults_within, open_usage
 from tests.appliance.entries import begun, entry
 from tests.appliance.papers import NOW, receipt_bytes
-from tests.appliance.sites import make_site, on_stick, put_config, put_licence
+from tests.appliance.sites import CONSOLE, make_site, on_stick, put_config, put_licence
 
 TMPFS = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
 WORKERS = 2
@@ -210,7 +210,7 @@ class LedgerMachine(RuleBasedStateMachine):
         with file.open("r+b") as raw:
             raw.seek((pages[int(place * len(pages))] - 1) * 4096)
             raw.write(b"\xa5" * 4096)
-        rebuild_ledger(self.folder, self.now)
+        rebuild_ledger(self.folder, self.now, CONSOLE)
         self.site = open_site(self.folder)
 
     @invariant()

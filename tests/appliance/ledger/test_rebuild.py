@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 from click.testing import CliRunner
 
@@ -25,7 +26,7 @@ from licensing.usage import Counts, faults_between, open_usage
 from tests.appliance.entries import begun, entry, record, write_segment
 from tests.appliance.gateways import Gateway
 from tests.appliance.papers import DEMO_MODELS, NOW, entropy
-from tests.appliance.sites import make_site, put_config, put_licence
+from tests.appliance.sites import CONSOLE, make_site, put_config, put_licence
 
 DAYS = 4
 A_DAY = 30
@@ -88,8 +89,8 @@ def totals(site: Site) -> Counts:
 
 def test_a_whole_database_is_left_alone(folder: Path) -> None:
     before = (folder / DATABASE).read_bytes()
-    assert damage(folder) is None
-    assert rebuild_ledger(folder, LATER) is None
+    assert damage(folder, CONSOLE) is None
+    assert rebuild_ledger(folder, LATER, CONSOLE) is None
     assert (folder / DATABASE).read_bytes() == before
 
 
@@ -98,11 +99,11 @@ def test_a_whole_database_is_left_alone(folder: Path) -> None:
 def test_what_is_sealed_stays_sealed_and_what_is_open_is_counted_once(folder: Path, table: str, which: str) -> None:
     pages = pages_of(folder, table)
     smash(folder, [pages[{"first": 0, "middle": len(pages) // 2, "last": -1}[which]]])
-    assert damage(folder) is not None
-    done = rebuild_ledger(folder, LATER)
+    assert damage(folder, CONSOLE) is not None
+    done = rebuild_ledger(folder, LATER, CONSOLE)
     assert done is not None
     assert (done.files, done.short) == (FILES, ())
-    assert damage(folder) is None
+    assert damage(folder, CONSOLE) is None
     assert (done.kept / DATABASE).is_file()
     with closing(open_site(folder)) as site:
         ids = [row["id"] for row in site.database.execute("SELECT id FROM ledger ORDER BY id")]
@@ -122,7 +123,7 @@ def test_files_come_back_from_their_copies_byte_for_byte(folder: Path) -> None:
     with closing(open_site(folder)) as site:
         before = sealed_files(site.database)
     smash(folder, pages_of(folder, "usage_files"))
-    assert rebuild_ledger(folder, LATER) is not None
+    assert rebuild_ledger(folder, LATER, CONSOLE) is not None
     with closing(open_site(folder)) as site:
         assert sealed_files(site.database) == before
 
@@ -133,7 +134,7 @@ def test_a_file_that_is_nowhere_is_never_sealed_anew(folder: Path) -> None:
     sorted((folder / "sealed").iterdir())[1].unlink()
     before = (folder / DATABASE).read_bytes()
     with pytest.raises(LedgerLost, match="Usage file 2 "):
-        rebuild_ledger(folder, LATER)
+        rebuild_ledger(folder, LATER, CONSOLE)
     assert (folder / DATABASE).read_bytes() == before
     assert not list(folder.glob("damaged-*"))
 
@@ -143,17 +144,17 @@ def test_a_forged_copy_is_not_taken_for_a_file(folder: Path) -> None:
     copy = sorted((folder / "sealed").iterdir())[1]
     copy.write_bytes(copy.read_bytes().replace(b'"payload":"', b'"payload":"AAAA'))
     with pytest.raises(LedgerLost):
-        rebuild_ledger(folder, LATER)
+        rebuild_ledger(folder, LATER, CONSOLE)
 
 
 def test_without_who_it_is_a_site_is_not_rebuilt(folder: Path) -> None:
     smash(folder, pages_of(folder, "site"))
     with pytest.raises(LedgerLost, match="site") as caught:
-        rebuild_ledger(folder, LATER)
+        rebuild_ledger(folder, LATER, CONSOLE)
     assert "ao restore" in caught.value.remedy
     (folder / DATABASE).write_bytes(b"nothing of a database" * 1000)
     with pytest.raises(LedgerLost):
-        rebuild_ledger(folder, LATER)
+        rebuild_ledger(folder, LATER, CONSOLE)
 
 
 def test_entries_whose_journal_has_gone_too_are_named(folder: Path) -> None:
@@ -161,7 +162,7 @@ def test_entries_whose_journal_has_gone_too_are_named(folder: Path) -> None:
     smash(folder, pages_of(folder, "ledger"))
     for segment in (folder / "journal").glob("w[0-2]*.journal"):
         segment.unlink()
-    done = rebuild_ledger(folder, LATER)
+    done = rebuild_ledger(folder, LATER, CONSOLE)
     assert done is not None
     assert {1, 3, 5} <= set(done.short)
     assert "ledger" in done.unreadable
@@ -173,7 +174,7 @@ def test_entries_whose_journal_has_gone_too_are_named(folder: Path) -> None:
 def test_a_serving_site_is_not_rebuilt_under_its_feet(folder: Path) -> None:
     lock = ServingLock(folder)
     with pytest.raises(AlreadyServing):
-        rebuild_ledger(folder, LATER)
+        rebuild_ledger(folder, LATER, CONSOLE)
     lock.release()
 
 
@@ -205,7 +206,9 @@ def test_a_running_gateway_whose_database_breaks_ends_and_is_whole_after_a_rebui
     with closing(open_site(gateway.state)) as site:
         site.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     smash(gateway.state, pages_of(gateway.state, "segments") + pages_of(gateway.state, "ledger"))
-    answered.append(gateway.post("chat").headers["x-request-id"])
+    # It may have ended already: it looks at its database four times a second.
+    with suppress(httpx.TransportError):
+        answered.append(gateway.post("chat").headers["x-request-id"])
     assert gateway.process.wait(timeout=30) == 43
     assert json.loads(gateway.process.communicate()[0].splitlines()[-1])["error"]["code"] == "state_damaged"
     assert gateway.ao("serve").returncode == 43, "it is not served from a damaged database"
@@ -217,4 +220,4 @@ def test_a_running_gateway_whose_database_breaks_ends_and_is_whole_after_a_rebui
     with closing(open_site(gateway.state)) as site:
         rows = {row["id"]: row["outcome"] for row in site.database.execute("SELECT id, outcome FROM ledger")}
     assert {rows.get(name) for name in answered} == {"complete"}
-    assert len(rows) == 5
+    assert len(answered) + 1 <= len(rows) <= 5

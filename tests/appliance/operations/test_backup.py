@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from appliance.errors import BackupRefused
 from appliance.ledger.journal import Journal
 from appliance.ledger.seal import sealed_files
 from appliance.ledger.store import take_in
+from appliance.operations.administrators import list_administrators, list_sessions
 from appliance.operations.backup import BackedUp, back_up, restore
 from appliance.operations.keys import create_key
 from appliance.operations.licence import standing
@@ -30,9 +31,10 @@ from licensing.standing import Rung
 from licensing.usage import Usage, faults_between, faults_within, open_usage
 from media.errors import AlreadyThere
 from media.passphrase import AskPassphrase, Passphrase
+from tests.appliance.access.administered import let_in, make
 from tests.appliance.entries import begun, entry, outcomes, record
 from tests.appliance.papers import NOW, entropy, licence_bytes, receipt_bytes
-from tests.appliance.sites import make_site, on_stick, put_config, put_licence
+from tests.appliance.sites import CONSOLE, make_site, on_stick, put_config, put_licence
 
 SECRET = b"correct horse"
 CHEAP = KdfLimits(argon2id.OPSLIMIT_MIN, argon2id.MEMLIMIT_MIN)
@@ -86,7 +88,7 @@ def usages(site: Site) -> list[Usage]:
 
 def test_everything_comes_back_and_each_exchange_once(site: Site, tmp_path: Path) -> None:
     done = backed_up(site, tmp_path)
-    back = restore(done.file, tmp_path / "new", typed(SECRET), LATER + timedelta(hours=1))
+    back = restore(done.file, tmp_path / "new", typed(SECRET), LATER + timedelta(hours=1), by=CONSOLE)
     with closing(open_site(tmp_path / "new")) as new:
         assert new.key.public_key == site.key.public_key
         assert [key.name for key in list_keys(new.database)] == ["k"]
@@ -105,7 +107,7 @@ def test_everything_comes_back_and_each_exchange_once(site: Site, tmp_path: Path
 
 def test_the_new_epoch_names_the_head_it_continues_and_counts_what_was_open(site: Site, tmp_path: Path) -> None:
     old = usages(site)
-    restore(backed_up(site, tmp_path).file, tmp_path / "new", typed(SECRET), LATER + timedelta(hours=1))
+    restore(backed_up(site, tmp_path).file, tmp_path / "new", typed(SECRET), LATER + timedelta(hours=1), by=CONSOLE)
     with closing(open_site(tmp_path / "new")) as new:
         seal_now(new, LATER + timedelta(hours=2))
         first, *rest = usages(new)
@@ -121,7 +123,7 @@ def test_the_new_epoch_names_the_head_it_continues_and_counts_what_was_open(site
 
 
 def test_no_call_is_answered_until_the_new_epoch_is_licensed(site: Site, tmp_path: Path) -> None:
-    back = restore(backed_up(site, tmp_path).file, tmp_path / "new", typed(SECRET), LATER)
+    back = restore(backed_up(site, tmp_path).file, tmp_path / "new", typed(SECRET), LATER, by=CONSOLE)
     with closing(open_site(tmp_path / "new")) as new:
         assert standing(new, LATER).rung is Rung.WRONG_EPOCH
         request = open_site_request(back.request.read_bytes()).claims
@@ -138,7 +140,7 @@ def at(site: Site) -> dict[str, str]:
 
 
 def test_files_the_vendor_may_not_have_go_out_with_the_new_ones(site: Site, tmp_path: Path) -> None:
-    restore(backed_up(site, tmp_path).file, tmp_path / "new", typed(SECRET), LATER + timedelta(hours=1))
+    restore(backed_up(site, tmp_path).file, tmp_path / "new", typed(SECRET), LATER + timedelta(hours=1), by=CONSOLE)
     (tmp_path / "out").mkdir()
     with closing(open_site(tmp_path / "new")) as new:
         written = export_usage(new, tmp_path / "out")
@@ -154,7 +156,7 @@ def test_files_the_vendor_may_not_have_go_out_with_the_new_ones(site: Site, tmp_
 
 def test_restoring_gives_no_time_to_report(site: Site, tmp_path: Path) -> None:
     put_licence(site, serial=2, usage={"report_every_days": 30, "when_overdue": "block"})
-    restore(backed_up(site, tmp_path).file, tmp_path / "new", typed(SECRET), NOW + timedelta(days=25))
+    restore(backed_up(site, tmp_path).file, tmp_path / "new", typed(SECRET), NOW + timedelta(days=25), by=CONSOLE)
     with closing(open_site(tmp_path / "new")) as new:
         put_licence(new, serial=3, usage={"report_every_days": 30, "when_overdue": "block"})
         assert standing(new, NOW + timedelta(days=29)).terms.serves
@@ -162,11 +164,11 @@ def test_restoring_gives_no_time_to_report(site: Site, tmp_path: Path) -> None:
 
 
 def test_a_restored_site_can_be_backed_up_and_restored_again(site: Site, tmp_path: Path) -> None:
-    restore(backed_up(site, tmp_path).file, tmp_path / "new", typed(SECRET), LATER)
+    restore(backed_up(site, tmp_path).file, tmp_path / "new", typed(SECRET), LATER, by=CONSOLE)
     with closing(open_site(tmp_path / "new")) as new:
         again = back_up(new, tmp_path / "again", SECRET, LATER, limits=CHEAP)
         epoch, head = new.epoch, sealed_files(new.database)[-1].digest
-    restore(again.file, tmp_path / "third", typed(SECRET), LATER + timedelta(hours=2))
+    restore(again.file, tmp_path / "third", typed(SECRET), LATER + timedelta(hours=2), by=CONSOLE)
     with closing(open_site(tmp_path / "third")) as third:
         [first] = usages(third)
         assert first.predecessor is not None
@@ -182,7 +184,7 @@ def test_a_backup_shows_nothing_to_whoever_finds_it(site: Site, tmp_path: Path) 
         assert secret not in data
     assert done.file.stat().st_mode & 0o777 == 0o600
     with pytest.raises(BackupRefused, match="passphrase"):
-        restore(done.file, tmp_path / "new", typed(b"wrong"), LATER)
+        restore(done.file, tmp_path / "new", typed(b"wrong"), LATER, by=CONSOLE)
     assert not list((tmp_path / "new").iterdir())
 
 
@@ -195,14 +197,14 @@ def test_no_changed_byte_and_no_cut_comes_through(site: Site, tmp_path: Path) ->
         changed[place] ^= 1
         bad.write_bytes(changed)
         with pytest.raises(BackupRefused):
-            restore(bad, tmp_path / "new", typed(SECRET), LATER)
+            restore(bad, tmp_path / "new", typed(SECRET), LATER, by=CONSOLE)
     for cut in (0, 5, 11, 12, 100, len(whole) // 2, len(whole) - 1):
         bad.write_bytes(whole[:cut])
         with pytest.raises(BackupRefused):
-            restore(bad, tmp_path / "new", typed(SECRET), LATER)
+            restore(bad, tmp_path / "new", typed(SECRET), LATER, by=CONSOLE)
     bad.write_bytes(whole + b"x")
     with pytest.raises(BackupRefused):
-        restore(bad, tmp_path / "new", typed(SECRET), LATER)
+        restore(bad, tmp_path / "new", typed(SECRET), LATER, by=CONSOLE)
     assert not list((tmp_path / "new").iterdir())
 
 
@@ -211,7 +213,7 @@ def test_nothing_is_written_over(site: Site, tmp_path: Path) -> None:
     with pytest.raises(AlreadyThere):
         back_up(site, done.file, SECRET, LATER, limits=CHEAP)
     with pytest.raises(BackupRefused, match="not empty"):
-        restore(done.file, site.folder, typed(SECRET), LATER)
+        restore(done.file, site.folder, typed(SECRET), LATER, by=CONSOLE)
     assert len(outcomes(site)) == 5
 
 
@@ -235,7 +237,7 @@ def test_the_commands_ask_for_the_passphrase_and_say_what_comes_next(site: Site,
 def test_all_that_came_with_the_backup_is_in_the_first_file_also_after_days(site: Site, tmp_path: Path) -> None:
     record(site, entry("next-day", ended_at=ms(20)), name="after-midnight")
     done = back_up(site, tmp_path / "b.backup", SECRET, NOW + timedelta(hours=21), limits=CHEAP)
-    restore(done.file, tmp_path / "new", typed(SECRET), NOW + timedelta(days=4))
+    restore(done.file, tmp_path / "new", typed(SECRET), NOW + timedelta(days=4), by=CONSOLE)
     with closing(open_site(tmp_path / "new")) as new:
         record(new, entry("fresh", ended_at=ms(4 * 24 + 1)), name="fresh")
         seal_now(new, NOW + timedelta(days=4, hours=2), lead=None)
@@ -243,3 +245,13 @@ def test_all_that_came_with_the_backup_is_in_the_first_file_also_after_days(site
         assert first.tree.size == 4
         assert "late_entries" not in {each.code for each in first.anomalies}
         assert [each.tree.size for each in rest if each.tree.size] == [1]
+
+
+def test_nobody_is_signed_in_to_a_site_that_was_put_back(site: Site, tmp_path: Path) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    let_in(site, make(site), now)
+    restore(backed_up(site, tmp_path).file, tmp_path / "new", typed(SECRET), LATER, by=CONSOLE)
+    with closing(open_site(tmp_path / "new")) as back:
+        assert [each.name for each in list_administrators(back)] == ["anna"]
+        assert list_sessions(back, now) == []
+    assert len(list_sessions(site, now)) == 1

@@ -33,7 +33,7 @@ from tests.appliance.operations.test_life_papers import (
     token_bytes,
 )
 from tests.appliance.papers import NOW, SITE, entropy, licence_bytes, receipt_bytes, trust_bytes
-from tests.appliance.sites import licensed_site, make_site, on_stick, put_licence
+from tests.appliance.sites import CONSOLE, licensed_site, make_site, on_stick, put_licence
 
 POISON = datetime(2099, 1, 1, tzinfo=UTC)
 DEAD_CLOCKS = [datetime(1970, 1, 1, 0, 0, 7, tzinfo=UTC), datetime(2000, 1, 1, 0, 0, 7, tzinfo=UTC), BUILD_TIME]
@@ -273,7 +273,9 @@ def test_a_site_is_not_made_under_a_clock_that_is_earlier_than_the_release(tmp_p
     folder = tmp_path / "state"
 
     def make(now: datetime) -> None:
-        initialise(folder, site=SITE, name="Ward", trust_file=trust, now=now, entropy=entropy("new", ENTROPY_BYTES))
+        initialise(
+            folder, site=SITE, name="Ward", trust_file=trust, now=now, entropy=entropy("new", ENTROPY_BYTES), by=CONSOLE
+        )
 
     with pytest.raises(Refusal) as caught:
         make(clock)

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from appliance.ledger.seal import sealed_files
+from appliance.ledger.unacknowledged import acknowledged_seq
 from appliance.observe.audit import entries
 from appliance.operations.media_exchange import exchange, require_allowed
 from appliance.operations.media_import import Agree, Desk, inspect_medium
-from appliance.operations.usage import acknowledged_seq, seal_due
+from appliance.operations.usage import seal_due
 from appliance.state.site import CHALLENGE_BYTES, Site
 from licensing.document import format_time
 from licensing.site_request import open_site_request

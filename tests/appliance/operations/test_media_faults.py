@@ -18,10 +18,11 @@ from typing import Any
 import pytest
 
 from appliance.ledger.seal import sealed_files
+from appliance.ledger.unacknowledged import acknowledged_seq
 from appliance.observe.audit import entries
 from appliance.operations.media_exchange import Carrying, exchange
 from appliance.operations.media_import import Desk
-from appliance.operations.usage import acknowledged_seq, seal_due
+from appliance.operations.usage import seal_due
 from appliance.state.site import CHALLENGE_BYTES, Site, open_site
 from licensing.errors import Refusal
 from media import beneath, rename

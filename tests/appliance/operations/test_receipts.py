@@ -11,7 +11,8 @@ import pytest
 
 from appliance.errors import NothingToExport, UsageUnknown
 from appliance.ledger.seal import Sealed, sealed_files
-from appliance.operations.usage import acknowledged_seq, export_usage, import_receipt, read_usage_file, seal_now, uses
+from appliance.ledger.unacknowledged import acknowledged_seq
+from appliance.operations.usage import export_usage, import_receipt, read_usage_file, seal_now, uses
 from appliance.state.site import Site
 from appliance.state.standing import judge_site, reported_until
 from licensing.clock import TimeFloor

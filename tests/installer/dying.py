@@ -1,0 +1,49 @@
+"""An act of the installer that dies by SIGKILL just before its n-th change to the disk, or its n-th program.
+
+Every change that Python makes is announced to audit hooks before it is made: so each one can be the last.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+CHANGES = {
+    *("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.symlink", "os.link"),
+    *("os.chmod", "os.chown", "os.truncate", "subprocess.Popen"),
+}
+
+
+def die_before(change: int, act: Callable[[], object]) -> bool:
+    """Runs `act` in a process of its own. False: it came to its end before that many changes."""
+    child = os.fork()
+    if child == 0:
+        _count_down(change)
+        try:
+            act()
+        except BaseException as fault:
+            os.write(2, f"{type(fault).__name__}: {fault}\n".encode())
+            os._exit(1)
+        os._exit(0)
+    status = os.waitpid(child, 0)[1]
+    if os.WIFSIGNALED(status):
+        assert os.WTERMSIG(status) == signal.SIGKILL
+        return True
+    assert os.WEXITSTATUS(status) == 0
+    return False
+
+
+def _count_down(change: int) -> None:
+    left = change
+
+    def hook(event: str, arguments: tuple[object, ...]) -> None:
+        nonlocal left
+        writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+        if event in CHANGES or writes:
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(hook)

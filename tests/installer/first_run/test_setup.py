@@ -1,0 +1,320 @@
+"""The first run, as a person goes through it and from a file: real commands on a real state folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.state.site import open_site
+from installer.first_run.setup import ANSWERS, STEPS
+from installer.first_run.site import spelt
+from licensing.site_request import open_site_request
+from licensing.trust import pin
+from tests.appliance.gateways import free_port
+from tests.appliance.papers import trust_bytes
+from tests.installer.first_run.person import Person, at_terminal
+from tests.rules.tree import ROOT
+
+AO = Path(sys.executable).with_name("ao")
+DIGEST = pin(trust_bytes()).digest
+PASSWORD = "tram gravel onion 47 lantern"
+KNOWS_ADMINISTRATORS = subprocess.run([AO, "admins", "--help"], capture_output=True, check=False).returncode == 0
+EVERY_STEP = {step.name: "done" for step in STEPS} | (
+    {} if KNOWS_ADMINISTRATORS else {"administrator": "nothing to do"}
+)
+
+
+class Host:
+    """A host to be set up: a stick with the vendor's trust, and nothing else."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.state, self.settings, self.stick = folder / "state", folder / "etc" / "settings.toml", folder / "stick"
+        self.stick.mkdir()
+        self.trust = self.stick / "trust.json"
+        self.trust.write_bytes(trust_bytes())
+        self.request = self.stick / "site-request.signed.json"
+        self.port = free_port()
+        self.password, self.enrolment = folder / "password", folder / "enrolment"
+        self.password.write_text(PASSWORD + "\n")
+        self.password.chmod(0o600)
+        self.environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": str(folder)}
+        self.words = [sys.executable, "-m", "tests.installer.commands", "setup"]
+        self.words += ["--state-dir", str(self.state), "--settings", str(self.settings), "--ao", str(AO)]
+
+    def answers(self, **changes: Any) -> Path:
+        """A file of answers; `changes` by name, with two underscores for the dot; None leaves one out."""
+        given: dict[str, Any] = {
+            "site.id": "harbour-hospital",
+            "site.name": "Harbour Hospital, basement",
+            "site.trust": str(self.trust),
+            "site.trust_digest": DIGEST,
+            "listen.host": "127.0.0.1",
+            "listen.port": self.port,
+            "administrator.name": "anna",
+            "administrator.password_file": str(self.password),
+            "administrator.enrolment_file": str(self.enrolment),
+            "request.out": str(self.request),
+        }
+        given |= {name.replace("__", "."): value for name, value in changes.items()}
+        tables: dict[str, list[str]] = {}
+        for name, value in given.items():
+            table, _, member = name.partition(".")
+            if value is not None:
+                tables.setdefault(table, []).append(f"{member} = {json.dumps(value)}")
+        file = self.folder / "answers.toml"
+        file.write_text("".join(f"[{table}]\n" + "".join(f"{line}\n" for line in of) for table, of in tables.items()))
+        return file
+
+    def set_up(self, *more: str, **changes: Any) -> subprocess.CompletedProcess[str]:
+        return self.run("--answers", str(self.answers(**changes)), *more)
+
+    def run(self, *more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*self.words, *more],
+            env=self.environment,
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def site(self) -> str:
+        with closing(open_site(self.state)) as site:
+            return site.id
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path)
+
+
+def files_below(folder: Path) -> Mapping[str, bytes]:
+    return {str(each.relative_to(folder)): each.read_bytes() for each in folder.rglob("*") if each.is_file()}
+
+
+def states(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
+    return {each["step"]: each["state"] for each in json.loads(done.stdout)["steps"]}
+
+
+def test_a_file_of_answers_makes_a_site_and_a_second_time_changes_nothing(host: Host) -> None:
+    first = host.set_up("--json")
+    assert first.returncode == 0, first
+    assert states(first) == EVERY_STEP
+    assert host.site() == "harbour-hospital"
+    assert tomllib.loads(host.settings.read_text()) == {"host": "127.0.0.1", "port": host.port}
+    with closing(open_site(host.state)) as site:
+        key = site.key.public_key.keyid
+    assert open_site_request(host.request.read_bytes()).claims.key.key.keyid == key
+    if KNOWS_ADMINISTRATORS:
+        assert host.enrolment.stat().st_mode & 0o777 == 0o600
+        assert "otpauth://totp/" in host.enrolment.read_text()
+        assert "otpauth" not in first.stdout + first.stderr
+    assert PASSWORD not in first.stdout + first.stderr
+    before = files_below(host.folder)
+    again = host.set_up("--json")
+    assert again.returncode == 0, again
+    assert states(again)["site"] == "was done"
+    after = files_below(host.folder)
+    for file in ("state/site.key", "etc/settings.toml", "stick/site-request.signed.json"):
+        assert before[file] == after[file], file
+
+
+def test_what_comes_next_is_told_in_order(host: Host) -> None:
+    told = "\n".join(json.loads(host.set_up("--json").stdout)["next"])
+    order = ["licence import", "config import", "keys create", "systemctl enable", f":{host.port}/v1/models", "status"]
+    assert [told.index(each) for each in order] == sorted(told.index(each) for each in order)
+
+
+def test_a_dry_run_says_what_would_be_done_and_writes_nothing(host: Host) -> None:
+    host.answers()
+    before = files_below(host.folder)
+    done = host.set_up("--dry-run")
+    assert done.returncode == 0, done
+    assert "would do: ao init --site harbour-hospital --name 'Harbour Hospital, basement'" in done.stdout
+    assert f"port = {host.port}" in done.stdout
+    assert "ao site request --out" in done.stdout
+    assert "Nothing was done" in done.stdout
+    assert files_below(host.folder) == before
+    assert not host.state.exists()
+
+
+THROUGH_THE_COMMAND = (
+    ("site__id", "Acme Berlin", 121, "no site id"),
+    ("site__trust_digest", "sha256:" + "0" * 64, 122, "not what was given"),
+    ("site__colour", "red", 121, "Nobody asks for site.colour"),
+)
+
+
+@pytest.mark.parametrize(("name", "value", "code", "says"), THROUGH_THE_COMMAND)
+def test_an_answer_that_cannot_be_ends_the_setup_with_its_name(
+    host: Host, name: str, value: object, code: int, says: str
+) -> None:
+    done = host.set_up("--json", **{name: value})
+    assert done.returncode == code, done
+    told = json.loads(done.stdout)["error"]
+    assert says in told["message"]
+    assert name.replace("__", ".") in f"{told['where']} {told['message']}"
+    assert not host.state.exists()
+
+
+def test_after_an_answer_that_could_not_be_it_goes_on_where_it_stopped(host: Host) -> None:
+    assert host.set_up(listen__host="localhost").returncode == 121
+    key = (host.state / "site.key").read_bytes()
+    assert not host.settings.exists()
+    assert not host.request.exists()
+    done = host.set_up("--json")
+    assert done.returncode == 0, done
+    assert states(done) == EVERY_STEP | {"site": "was done"}
+    assert (host.state / "site.key").read_bytes() == key
+
+
+def test_what_the_installation_wrote_is_changed_in_its_place_and_nothing_else(host: Host) -> None:
+    host.settings.parent.mkdir()
+    host.settings.write_text('# by hand\nhost = "127.0.0.1"  # for now\nworkers = 2\nport = 8080\n')
+    host.settings.chmod(0o640)
+    assert host.set_up(listen__host="0.0.0.0").returncode == 0
+    assert host.settings.read_text() == f'# by hand\nhost = "0.0.0.0"  # for now\nworkers = 2\nport = {host.port}\n'
+    assert host.settings.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_settings_file_that_the_release_refuses_is_left_alone(host: Host) -> None:
+    host.settings.parent.mkdir()
+    host.settings.write_text("wrokers = 2\n")
+    done = host.set_up("--json")
+    assert done.returncode == 46, done
+    assert json.loads(done.stdout)["error"]["code"] == "settings_refused"
+    assert host.settings.read_text() == "wrokers = 2\n"
+
+
+def test_nothing_on_the_medium_is_overwritten(host: Host) -> None:
+    host.request.write_text("somebody's")
+    done = host.set_up("--json")
+    assert done.returncode == 121
+    assert "nothing is overwritten" in json.loads(done.stdout)["error"]["remedy"]
+    assert host.request.read_text() == "somebody's"
+
+
+def test_without_a_release_it_says_so(host: Host) -> None:
+    host.words[-1] = str(host.folder / "no-ao")
+    done = host.set_up("--json")
+    assert done.returncode == 123
+    assert json.loads(done.stdout)["error"]["code"] == "release_unusable"
+
+
+def test_what_is_done_can_be_looked_at(host: Host) -> None:
+    shown = host.run("--show", "--json")
+    assert [each["done"] for each in json.loads(shown.stdout)["steps"]] == [False] * len(STEPS)
+    assert host.set_up().returncode == 0
+    shown = host.run("--show")
+    assert shown.stdout.splitlines()[0].startswith("done  This site")
+
+
+def test_json_without_a_file_asks_nobody(host: Host) -> None:
+    done = host.run("--json")
+    assert (done.returncode, json.loads(done.stdout)["error"]["code"]) == (121, "answer_refused")
+
+
+def test_a_person_goes_through_it_and_may_mistype(host: Host) -> None:
+    with at_terminal(host.words, host.environment) as person:
+        begin(person, host)
+        person.sees("Listen address [127.0.0.1]: ")
+        person.types("gateway.internal")
+        person.sees("is no address.")
+        person.sees("Listen address [127.0.0.1]: ")
+        person.types("")
+        person.sees("Port [8080]: ")
+        person.types(str(host.port))
+        if KNOWS_ADMINISTRATORS:
+            become_administrator(person)
+        person.sees("Write it to")
+        person.types(str(host.stick))
+        person.sees("is written and read back; the medium may be")
+        person.sees("What comes next:")
+        assert person.leaves() == 0
+    assert host.site() == "harbour-hospital"
+    assert host.request.is_file()
+    assert person.read.isascii()
+    assert "\x1b" not in person.read
+    printed = [line for line in person.read.splitlines() if str(host.folder) not in line]
+    assert max(map(len, printed)) <= 80
+
+
+@pytest.mark.parametrize("key", [b"\x03", b"\x04"], ids=["interrupt", "end of input"])
+def test_a_person_leaves_and_comes_back_where_it_stopped(host: Host, key: bytes) -> None:
+    with at_terminal(host.words, host.environment) as person:
+        begin(person, host)
+        person.sees("Listen address [127.0.0.1]: ")
+        person.presses(key)
+        person.sees("Stopped at step 2")
+        person.sees("what was done before stays done")
+        assert person.leaves() == 122
+    assert not host.settings.exists()
+    with at_terminal(host.words, host.environment) as person:
+        person.sees("This is Harbour Hospital, basement (harbour-hospital)")
+        person.sees("Listen address [127.0.0.1]: ")
+
+
+def test_a_person_to_whom_the_vendor_reads_another_digest_pins_nothing(host: Host) -> None:
+    with at_terminal(host.words, host.environment) as person:
+        name_site(person, host)
+        for line in spelt(DIGEST):
+            person.sees(line)
+        person.sees("that the vendor reads: ")
+        person.types("0000")
+        person.sees("Do not use this file.")
+        assert person.leaves() == 122
+    assert not host.state.exists()
+
+
+def name_site(person: Person, host: Host) -> None:
+    person.sees("Site id: ")
+    person.types("Harbour Hospital")
+    person.sees("is no site id.")
+    person.sees("Site id: ")
+    person.types("harbour-hospital")
+    person.sees("Site name: ")
+    person.types("Harbour Hospital, basement")
+    person.sees("Trust file")
+    person.types(str(host.stick / "trsut.json"))
+    person.sees("no such file")
+    person.sees("Trust file")
+    person.types(str(host.trust))
+
+
+def become_administrator(person: Person) -> None:
+    person.sees("Name: ")
+    person.types("anna")
+    for typed in ("short", PASSWORD):
+        person.sees("characters or more: ")
+        person.types(typed)
+        person.sees("once more: ")
+        person.types(typed)
+    person.sees("Have you kept it? (yes or no): ")
+    person.types("perhaps")
+    person.sees("neither yes nor no")
+    person.types("yes")
+    person.sees("anna may sign in.")
+    assert PASSWORD not in person.read
+
+
+def begin(person: Person, host: Host) -> None:
+    name_site(person, host)
+    person.sees("that the vendor reads: ")
+    person.types(DIGEST[-4:])
+    person.sees("is made in")
+
+
+def test_every_answer_has_a_name_of_its_step() -> None:
+    assert all(name.partition(".")[0] == step.name for step in STEPS for name in step.asks)
+    assert len(set(ANSWERS)) == len(ANSWERS)

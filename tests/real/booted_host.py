@@ -1,0 +1,213 @@
+"""A Debian host that boots: its own systemd in a container without any network but its own loopback.
+
+The root is made once for a suite (`.cache/roots`, from the mirror that this machine's own sources name) and unpacked
+anew for each host. What is bound into it can be looked at from both sides.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.real.processes import ROOT
+
+CACHE = ROOT / ".cache" / "roots"
+PACKAGES = "systemd,systemd-sysv,dbus"
+BOOT_SECONDS = 60.0
+COMMAND_SECONDS = 300.0
+INSIDE = ("-m", "-u", "-i", "-n", "-p", "-r", "-w")
+_PROGRAMS = ("mmdebstrap", "systemd-nspawn", "nsenter", "unshare")
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    exit_code: int
+    out: str
+    err: str
+
+
+@dataclass(slots=True)
+class BootedHost:
+    """`folder` is its root as seen from here."""
+
+    folder: Path
+    binds: Mapping[str, Path] = field(default_factory=dict)
+    _process: subprocess.Popen[bytes] | None = None
+    _leader: int = 0
+
+    def boot(self) -> float:
+        """Returns the seconds until systemd has started what it starts."""
+        begun = time.monotonic()
+        binds = [f"--bind={outside}:{inside}" for inside, outside in self.binds.items()]
+        nspawn = [
+            *("systemd-nspawn", "--register=no", "--keep-unit", "-q", "-D", str(self.folder), "--boot"),
+            # Without these two, IPAddressDeny= is silently not enforced in a container.
+            *("--capability=CAP_BPF", "--system-call-filter=bpf"),
+            *("--private-network", "--console=read-only", *binds),
+        ]
+        inner = 'mount -t tmpfs tmpfs /run && mkdir /run/systemd && exec "$@"'
+        self._process = subprocess.Popen(
+            [
+                *("setpriv", "--pdeathsig", "KILL", "unshare", "-m", "--propagation", "private"),
+                *("sh", "-c", inner, "sh"),
+                *nspawn,
+            ],
+            env={"PATH": os.environ["PATH"], "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "yes"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        deadline = begun + BOOT_SECONDS
+        while time.monotonic() < deadline:
+            assert self._process.poll() is None, "the host ended while it booted"
+            self._leader = self._leader or self._find_leader()
+            if self._leader and self._is_up():
+                return time.monotonic() - begun
+            time.sleep(0.05)
+        raise AssertionError("the host did not boot")
+
+    def run(self, *command: str, check: bool = True, stdin: bytes = b"") -> Ended:
+        """A command as root inside."""
+        done = subprocess.run(
+            ["nsenter", "-t", str(self._leader), *INSIDE, *command],
+            env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"},
+            input=stdin,
+            capture_output=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+        ended = Ended(done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))
+        assert not check or done.returncode == 0, (command, ended)
+        return ended
+
+    def start(self, *command: str) -> subprocess.Popen[bytes]:
+        """The same, without waiting for it."""
+        return subprocess.Popen(
+            ["nsenter", "-t", str(self._leader), *INSIDE, *command],
+            env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def on_its_network(self, *command: str) -> str:
+        """A tool of this machine, on the host's network."""
+        done = subprocess.run(
+            ["nsenter", "-t", str(self._leader), "-n", *command], capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
+    def start_outside(self, *command: str) -> subprocess.Popen[bytes]:
+        """A program of this machine that meets the host's network alone: somebody else's computer, as it were."""
+        return subprocess.Popen(
+            ["nsenter", "-t", str(self._leader), "-n", *command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=ROOT,
+        )
+
+    def power_off(self) -> None:
+        """In order, as by its button."""
+        if self._process is None:
+            return
+        with suppress(ProcessLookupError):
+            os.kill(self._leader, signal.SIGRTMIN + 4)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(30)
+        self.cut_power()
+
+    def cut_power(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            with suppress(ProcessLookupError):
+                if self._leader:
+                    os.kill(self._leader, signal.SIGKILL)  # with it goes everything within
+            self._process.kill()
+            self._process.wait()
+        self._process, self._leader = None, 0
+
+    def _is_up(self) -> bool:
+        told = self.run("systemctl", "is-system-running", check=False).out.strip()
+        return told in ("running", "degraded")
+
+    def _find_leader(self) -> int:
+        """systemd within: the child of the process that became systemd-nspawn."""
+        assert self._process is not None
+        with suppress(OSError, IndexError):
+            pid = self._process.pid
+            child = int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+            if Path(f"/proc/{child}/comm").read_text().strip() == "systemd":
+                return child
+        return 0
+
+
+@contextmanager
+def host_of(suite: str, folder: Path, binds: Mapping[str, Path] | None = None) -> Iterator[BootedHost]:
+    """A fresh host, not booted yet; off and gone at the end."""
+    _need()
+    root = folder / suite
+    root.mkdir(parents=True)
+    subprocess.run(["tar", "-C", str(root), "--xattrs", "-xf", str(_archive(suite))], check=True)
+    host = BootedHost(root, binds or {})
+    try:
+        yield host
+    finally:
+        host.cut_power()
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def _need() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can boot a container")
+    for program in _PROGRAMS:
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed (apt: mmdebstrap systemd-container)")
+
+
+def _archive(suite: str) -> Path:
+    file = CACHE / f"{suite}.tar"
+    if not file.is_file():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        fresh = CACHE / f".{suite}.{os.getpid()}.tar"
+        subprocess.run(
+            ["mmdebstrap", "-q", "--variant=minbase", f"--include={PACKAGES}", suite, str(fresh), _mirror()], check=True
+        )
+        fresh.rename(file)
+    return file
+
+
+def _mirror() -> str:
+    """The archive that this machine's own packages come from."""
+    for file in (*Path("/etc/apt").glob("sources.list"), *Path("/etc/apt/sources.list.d").glob("*")):
+        for line in file.read_text().splitlines():
+            found = re.search(r"^(?:URIs:|deb(?: \[.*\])?)\s+(https?://\S+/debian)/?(?:\s|$)", line)
+            if found:
+                return found[1]
+    pytest.skip("this machine's sources name no Debian archive")
+
+
+def tree_of(folder: Path, *, without: Sequence[str] = ()) -> dict[str, tuple[object, ...]]:
+    """Every name below a root with kind, mode, owner and content, for comparing before and after."""
+    found: dict[str, tuple[object, ...]] = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if any(name == each or name.startswith(each + "/") for each in without):
+            continue
+        facts = path.lstat()
+        if path.is_symlink():
+            content: object = path.readlink()
+        else:
+            content = path.read_bytes() if path.is_file() else None
+        found[name] = (facts.st_mode, facts.st_uid, facts.st_gid, content)
+    return found
