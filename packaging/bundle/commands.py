@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -23,6 +24,9 @@ from runtime.pins import read_pins
 sys.path.append(str(ROOT))
 
 from licensing.version import BUILD_TIME, UPGRADES_FROM, __version__
+
+CHECK = Path(__file__).resolve().parent / "check-release.sh"
+"""What an operator can check a file with who has no AO Appliance yet."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -90,4 +94,6 @@ def _files(architectures: Sequence[str] | None, into: Path, where: Places) -> li
             of = _assemble(tree, arch, where)
             made.append(pack(tree, of, int(BUILD_TIME.timestamp()), into))
             known.append(of)
-    return [*made, describe(into, known, made)]
+    check = into / CHECK.name
+    shutil.copyfile(CHECK, check)
+    return [*made, describe(into, known, made), check]

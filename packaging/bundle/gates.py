@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from elftools.common.exceptions import ELFError
+from packaging.requirements import Requirement
 
 from bundle.elf import demands, is_elf
 from bundle.errors import GateClosed
 from bundle.licences import FOLDER as LICENCES
-from bundle.licences import chosen, embedded_bills, installed, normal
+from bundle.licences import chosen, embedded_bills, installed, normal, requirements
 from bundle.manifest import NAME as MANIFEST
 from bundle.manifest import manifest, ordered
 
@@ -129,7 +130,23 @@ def bill_of_materials(of: Looked) -> Iterator[str]:
             yield f"{each.name} {each.version}: not in sbom.cdx.json"
 
 
+def dependencies(of: Looked) -> Iterator[str]:
+    """What the appliance itself asks for is there, in a version that it asks for: the locks are of this tree."""
+    there = {normal(each.name): each for each in installed(of.tree / "lib")}
+    if (appliance := there.get("ao-appliance")) is None:
+        return
+    for asked in map(Requirement, requirements(appliance)):
+        if asked.marker is not None and "extra" in str(asked.marker):
+            continue
+        found = there.get(normal(asked.name))
+        if found is None:
+            yield f"{asked}: not in lib/, though the appliance asks for it: make lock"
+        elif not asked.specifier.contains(found.version):
+            yield f"{asked}: lib/ has {found.version}: make lock"
+
+
 GATES: Sequence[Gate] = (
+    dependencies,
     glibc_floor,
     page_size,
     nothing_of_the_vendors,

@@ -47,6 +47,12 @@ def installed(lib: Path) -> Iterator[Installed]:
         yield Installed(text["Name"], text["Version"], _first_line(str(said or "")), folder)
 
 
+def requirements(distribution: Installed) -> list[str]:
+    """What a distribution asks for, as its metadata says it."""
+    text = Parser().parsestr((distribution.metadata / "METADATA").read_text("utf-8"))
+    return [str(each) for each in text.get_all("Requires-Dist") or []]
+
+
 def _classifier(values: list[str]) -> str:
     return " / ".join(value.rpartition(" :: ")[2] for value in values if value.startswith("License ::"))
 

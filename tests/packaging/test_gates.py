@@ -35,7 +35,7 @@ def test_a_sound_release_passes(tree: Path) -> None:
 
 def test_every_gate_is_tried() -> None:
     tried = {"glibc_floor", "page_size", "nothing_of_the_vendors", "no_private_path", "licence_texts"}
-    assert {gate.__name__ for gate in gates.GATES} == {*tried, "bill_of_materials", "manifest_is_true"}
+    assert {gate.__name__ for gate in gates.GATES} == {*tried, "bill_of_materials", "manifest_is_true", "dependencies"}
 
 
 def test_a_file_that_needs_a_newer_c_library_is_stopped(tree: Path, tmp_path: Path) -> None:
@@ -156,6 +156,26 @@ def test_a_module_without_bytecode_or_with_one_that_looks_at_dates_is_stopped(tr
     found = refused(tree)
     assert "lib/part/bare.py: has no bytecode" in found
     assert "lib/part/dated.py: its bytecode would be checked against the source's date" in found
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("absent>=1", "absent>=1: not in lib/"),
+        ("part>=2", "part>=2: lib/ has 1.0"),
+        ("part>=1", None),
+        ("absent; extra == 'more'", None),
+    ],
+)
+def test_what_the_appliance_asks_for_must_be_there(tree: Path, asked: str, told: str | None) -> None:
+    metadata = f"Name: ao-appliance\nVersion: 1.0\nRequires-Dist: {asked}\n"
+    write(tree, "lib/ao_appliance-1.0.dist-info/METADATA", metadata)
+    write(tree, "licences/ao-appliance/LICENCE", "x")
+    manifest.write(tree)
+    if told is None:
+        gates.pass_gates(looked(tree))
+    else:
+        assert told in refused(tree)
 
 
 def test_a_link_is_no_part_of_a_release(tree: Path) -> None:

@@ -36,7 +36,7 @@ def python(made: Made, code: str, **environment: str) -> str:
     return done.stdout.strip()
 
 
-def ao(program: Path, *arguments: str, cwd: Path, env: dict[str, str] | None = None) -> str:
+def ao(program: Path | str, *arguments: str, cwd: Path, env: dict[str, str] | None = None) -> str:
     done = subprocess.run(
         [str(program), *arguments], cwd=cwd, env=env or {}, capture_output=True, text=True, check=False
     )
@@ -47,7 +47,7 @@ def ao(program: Path, *arguments: str, cwd: Path, env: dict[str, str] | None = N
 def test_the_command_runs_through_links_in_an_empty_environment(made_release: Made, tmp_path: Path) -> None:
     (tmp_path / "current").symlink_to(made_release.tree)
     (tmp_path / "ao").symlink_to("current/bin/ao")
-    for program in (made_release.tree / "bin/ao", tmp_path / "current/bin/ao", tmp_path / "ao", Path("./ao")):
+    for program in (made_release.tree / "bin/ao", tmp_path / "current/bin/ao", tmp_path / "ao", "./ao"):
         assert ao(program, "--version", cwd=tmp_path) == f"ao, version {__version__}\n"
 
 
