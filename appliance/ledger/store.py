@@ -143,7 +143,7 @@ def _use(entry: Entry) -> Use:
 
 def _is_sane(row: tuple[object, ...]) -> bool:
     numbers = [value for value in row if isinstance(value, int)]
-    return 0 <= min(numbers) and max(numbers) < _NUMBER_LIMIT
+    return min(numbers) >= 0 and max(numbers) < _NUMBER_LIMIT
 
 
 def _mark(db: sqlite3.Connection, name: str, taken: int, *, finished: bool) -> None:
