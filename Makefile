@@ -44,7 +44,7 @@ format: $(VENV)/.development
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.development  ## CPU per request, requests per second and added latency, as a table
+bench: $(VENV)/.development  ## what the gateway costs, as a table; ARGS=--keep keeps the report under its date and tells of it in README.md
 	$(BIN)/python -m tests.bench $(ARGS)
 
 crash: $(VENV)/.development  ## kill -9 and failing disks: ROUNDS of the journal and the ledger, a tenth with a whole gateway

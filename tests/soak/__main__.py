@@ -40,6 +40,10 @@ class Soaked:
         quarter = max(1, len(sizes) // 4)
         return _median(sizes[-quarter:]) - _median(sizes[quarter : 2 * quarter])
 
+    @property
+    def good(self) -> bool:
+        return self.growth < GROWTH_LIMIT_MIB and not self.broken and self.whole > 0
+
 
 def _median(sizes: list[float]) -> float:
     return sorted(sizes)[len(sizes) // 2]
@@ -113,14 +117,15 @@ def report(soaked: Soaked) -> str:
     return "\n".join(told) + f"memory grew by {soaked.growth:.1f} MiB (limit {GROWTH_LIMIT_MIB})"
 
 
-def append_to(report_file: Path, *, seconds: float, streams: int = 1000) -> None:
-    """Adds a soak of so many seconds to a report that is there, and says it."""
+def append_to(report_file: Path, *, seconds: float, streams: int = 1000) -> bool:
+    """Adds a soak of so many seconds to a report that is there, and says it. Whether it went well."""
     with tempfile.TemporaryDirectory() as folder:
-        told = report(soak(Path(folder), streams=streams, seconds=seconds))
-    text = f"\n# A thousand streams at once for {seconds:.0f} s, one worker\n\n```\n{told}\n```\n"
+        soaked = soak(Path(folder), streams=streams, seconds=seconds)
+    text = f"\n# {streams:,} streams at once for {seconds:.0f} s, one worker\n\n```\n{report(soaked)}\n```\n"
     print(text, end="")
     with report_file.open("a", encoding="utf-8") as stream:
         stream.write(text)
+    return soaked.good
 
 
 def main() -> int:
@@ -131,7 +136,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         soaked = soak(Path(folder), streams=given.streams, seconds=given.seconds)
     print(report(soaked))
-    return 0 if soaked.growth < GROWTH_LIMIT_MIB and not soaked.broken and soaked.whole else 1
+    return 0 if soaked.good else 1
 
 
 if __name__ == "__main__":
