@@ -24,7 +24,6 @@ WORDS = {
     "roles limit": ["x", "--from-anywhere"],
     "webhooks retry": ["--all"],
     "quickstart": ["--dir", "/proc/nowhere"],
-    "webhooks retry": ["--all"],
 }
 """Arguments for those that need others than a file that is not there."""
 
