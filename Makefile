@@ -8,7 +8,7 @@ ARGS   ?=
 SECONDS ?= 30
 RUNTIME ?=
 ARCH    ?= $(shell uname -m)
-JOBS    ?= 1
+BUILDS ?= 1
 ROUNDS ?= 2000
 JOBS   ?= 2
 
@@ -76,7 +76,7 @@ wheels: $(VENV)/.development  ## dist/: the customer's wheel and the vendor's
 	$(BIN)/python -m build -q --no-isolation --wheel --outdir dist packaging/vendor
 
 runtime: $(VENV)/.development  ## CPython for hosts that have none, from its sources: ARCH=x86_64 or aarch64, ten minutes or more
-	$(BIN)/python packaging/runtime build --arch $(ARCH) --jobs $(JOBS)
+	$(BIN)/python packaging/runtime build --arch $(ARCH) --jobs $(BUILDS)
 
 bundle: $(VENV)/.development  ## dist/: ao-appliance-<version>-linux-<arch>.run for both machines, and release.unsigned.json
 	$(BIN)/python packaging/bundle make $(ARGS)

@@ -38,6 +38,7 @@ from media.reader import read_at
 from media.rename import rename_new
 
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _ATTEMPTS: Final = 32
 _TEMPORARY: Final = re.compile(r"ao[0-9a-f]{6}\.tmp")
@@ -70,6 +71,9 @@ def write_in(folder: int, path: Path, data: bytes, *, replace: bool = False, mod
     if there != "same":
         _put(folder, path.name, data, replace=replace, mode=mode, where=where)
     with refusing("flush the folder", where):
+        # vfat gives a renamed file an entry of no size, and writes the size with the file: that comes first, so that
+        # nobody who pulls the medium out finds an empty file of the final name.
+        _flush_file(folder, path.name)
         _flush_folder(folder)
     # Also for a file that was there: an earlier run may have been cut off before its bytes were on the medium.
     _require_durable(folder, path.name, data, where)
@@ -188,6 +192,14 @@ def _write_all(handle: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(handle, rest) :]
+
+
+def _flush_file(folder: int, name: str) -> None:
+    handle = os.open(name, _READ, dir_fd=folder)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _flush_folder(folder: int) -> None:

@@ -23,7 +23,7 @@ def add_to(main: click.Group) -> None:
 
         Asking migrates nothing.
         """
-        found = schemas(face.settings.state_dir)
+        found = schemas(face.settings.state_dir, face.by)
         there = "There is no state." if found.of_state is None else f"The state has schema {found.of_state}."
         return Result(
             asdict(found),
@@ -37,7 +37,7 @@ def add_to(main: click.Group) -> None:
 
         A state of an older release is migrated by this. Exit code 0 also where the licence does not serve.
         """
-        books, standing = check_state(face.settings.state_dir, face.now, files=files)
+        books, standing = check_state(face.settings.state_dir, face.now, face.by, files=files)
         rung = {"rung": standing.rung.value, "serves": standing.terms.serves, "sentence": standing.sentence}
         return Result(
             {"books": asdict(books), "licence": rung}, [*_lines(books), f"{standing.rung.value}: {standing.sentence}"]
@@ -50,7 +50,7 @@ def add_to(main: click.Group) -> None:
 
         It holds what the state holds: keep it private.
         """
-        books = copy_state(face.settings.state_dir, file)
+        books = copy_state(face.settings.state_dir, file, face.by)
         return Result({"file": str(file), "books": asdict(books)}, [f"{file} is written and whole.", *_lines(books)])
 
     @command(group, "return", example="ao state return --from /var/lib/ao/snapshots/before.db")
@@ -62,7 +62,7 @@ def add_to(main: click.Group) -> None:
         the copy made before the upgrade is put back, and the journal brings in every exchange since; keys, sealed
         files and documents since then are then only in the database that is kept.
         """
-        books, kept = return_state(face.settings.state_dir, face.now, copy=copy)
+        books, kept = return_state(face.settings.state_dir, face.now, face.by, copy=copy)
         told = [f"The database that was there is kept: {kept}"] if kept else ["The state was this release's already."]
         return Result({"books": asdict(books), "kept": str(kept) if kept else None}, [*_lines(books), *told])
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from appliance.access.authorise import Permission, Principal, authorise
 from appliance.errors import NotInitialised, StateDamaged
 from appliance.ledger.store import take_in
 from appliance.state.database import newest_schema
@@ -26,32 +27,36 @@ class Schemas:
     of_state: int | None
 
 
-def schemas(folder: Path) -> Schemas:
+def schemas(folder: Path, by: Principal) -> Schemas:
+    authorise(by, Permission.HOST_WRITE)
     file = folder / DATABASE
     return Schemas(newest_schema(), RETURNS_TO, schema_of(file) if file.is_file() else None)
 
 
-def copy_state(folder: Path, copy: Path) -> Books:
+def copy_state(folder: Path, copy: Path, by: Principal) -> Books:
     """The database as it is now, not migrated. The gateway may run, but then the copy is as old as its moment."""
+    authorise(by, Permission.HOST_WRITE)
     return snapshot(_database(folder), copy)
 
 
-def check_state(folder: Path, now: datetime, *, files: int | None = None) -> tuple[Books, Standing]:
+def check_state(folder: Path, now: datetime, by: Principal, *, files: int | None = None) -> tuple[Books, Standing]:
     """Opens the state as serving does (which migrates it), and judges the licence. Raises what serving would meet."""
+    authorise(by, Permission.HOST_WRITE)
     _database(folder)
-    site = open_site(folder)
+    site = open_site(folder, by=by)
     try:
         return books_of(folder / DATABASE, files=files), judge_site(site, site.trust(), now)
     finally:
         site.close()
 
 
-def return_state(folder: Path, now: datetime, *, copy: Path | None) -> tuple[Books, Path | None]:
+def return_state(folder: Path, now: datetime, by: Principal, *, copy: Path | None) -> tuple[Books, Path | None]:
     """Makes the state one of this release: taken back from a newer schema, or, given a `copy`, put back from it.
 
     Either way the journal is taken in before the books are counted, and the audit trail says what was done. The second
     value is where the database that was there is kept. Raises AlreadyServing, StateDamaged.
     """
+    authorise(by, Permission.HOST_WRITE)
     file = _database(folder)
     lock = ServingLock(folder)
     try:
@@ -61,7 +66,7 @@ def return_state(folder: Path, now: datetime, *, copy: Path | None) -> tuple[Boo
             take_back(file, kept)
         else:
             put_back(file, copy, kept)
-        site = open_site(folder)
+        site = open_site(folder, by=by)
         try:
             _note(site, schema, copy, now)
             take_in(site.database, site.journal_folder, now)
