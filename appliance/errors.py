@@ -13,6 +13,7 @@ model call is in gateway/errors.py.)
         ├── VendorToolsMissing   47  the demonstration needs ao-vendor
         ├── AlreadyServing       48  another gateway runs on this state
         ├── ClockWrong           49  a clock that is earlier than this very release
+        ├── CertificateRefused  140  a certificate or key that the gateway cannot listen with
         ├── ConfigRefused        60  a config that does not hold together, with key and line
         ├── ConfigMissing        61  no config has been imported
         ├── SecretMissing        62  a ${NAME} that the host does not provide
@@ -107,6 +108,12 @@ class SettingsRefused(ApplianceError):
     code = "settings_refused"
     exit_code = 46
     default_remedy = "Correct the settings file."
+
+
+class CertificateRefused(ApplianceError):
+    code = "certificate_refused"
+    exit_code = 140
+    default_remedy = "Put a good file in its place, or name another in the settings file (tls_certificate, tls_key)."
 
 
 class VendorToolsMissing(ApplianceError):

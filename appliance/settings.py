@@ -10,9 +10,9 @@ import tomllib
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, ValidationError, field_validator, model_validator
 
 from appliance.admin_listen import AdminListen, listen_in
 from appliance.errors import SettingsRefused
@@ -29,7 +29,8 @@ class Settings(BaseModel):
     """`secrets_dir` holds one file per `${NAME}` (systemd's credentials folder works); `workers` are processes;
     each has at most `streams_per_worker` streams under way; `metrics_from` are the networks whose hosts may read
     /metrics; no call is let in while less than `keep_free_mib` is free where the state lies; `admin_listen` is where
-    the admin API is: `unix:PATH`, `ADDRESS:PORT` (of this host alone) or `none`; left out, a socket by the state."""
+    the admin API is: `unix:PATH`, `ADDRESS:PORT` (of this host alone) or `none`; left out, a socket by the state.
+    With `tls_certificate` (PEM, the signers after it) and `tls_key` (PEM) the gateway speaks TLS alone."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,6 +43,8 @@ class Settings(BaseModel):
     metrics_from: tuple[IPvAnyNetwork, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
     keep_free_mib: int = Field(default=KEEP_FREE_BYTES // 2**20, ge=1, le=1_048_576)
     admin_listen: str | None = None
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
 
     @field_validator("admin_listen")
     @classmethod
@@ -49,6 +52,17 @@ class Settings(BaseModel):
         if written is not None:
             listen_in(written)
         return written
+
+    @model_validator(mode="after")
+    def _has_both_halves(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key go together: name both files, or neither")
+        return self
+
+    @property
+    def scheme(self) -> str:
+        """How a client's base URL begins."""
+        return "http" if self.tls_certificate is None else "https"
 
     @property
     def admin(self) -> AdminListen:

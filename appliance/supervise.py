@@ -31,6 +31,7 @@ from appliance.gateway_process import GatewayProcess, check_port
 from appliance.host_process import boot_id, keep_memory_to_oneself
 from appliance.ledger.entry import Entry
 from appliance.ledger.store import prune, take_in
+from appliance.listener_certificate import check_pair
 from appliance.observe.books import Books, Seen
 from appliance.observe.exposition import Exposition
 from appliance.observe.tally import Tally
@@ -90,6 +91,8 @@ def serve(settings: Settings, *, on_ready: Callable[[Site, Standing], None], by:
     admin = AdminProcess(settings)
     try:
         standing = check_may_serve(site, settings)
+        if settings.tls_certificate is not None and settings.tls_key is not None:
+            check_pair(settings.tls_certificate, settings.tls_key, _now())
         check_port(settings)
         signal.signal(signal.SIGTERM, stop.ask)
         signal.signal(signal.SIGINT, stop.ask)

@@ -50,7 +50,7 @@ def main() -> None:
     70-79 API keys, orgs, teams and webhooks, 80-89 usage, 90-99 passphrases,
     100-109 the running gateway, its audit trail, media that are plugged in,
     110-129 installing, checking, upgrading and removing the appliance on this host,
-    130-139 administrators, roles, tokens, sessions.
+    130-139 administrators, roles, tokens, sessions, 140-149 certificates of the gateway.
     Every refusal also has a stable code in [brackets].
     """
 

@@ -28,7 +28,7 @@ def add_to(main: click.Group) -> None:
         given = {"host": host, "port": port, "workers": workers, "admin_listen": admin_listen}
         settings = changed(face.settings, given)
         log_to_standard_error()
-        base_url = f"http://{settings.host}:{settings.port}/v1"
+        base_url = f"{settings.scheme}://{settings.host}:{settings.port}/v1"
 
         def ready(_: Site, standing: Standing) -> None:
             if face.as_json:
