@@ -131,14 +131,10 @@ EVENTS: Final[Mapping[str, EventKind]] = MappingProxyType(
                 "anomaly.set",
             ),
         ),
-        "login.locked_out": EventKind(
-            "An administrator's account is locked for a while after wrong passwords.",
-            _act("login.lock", "anna", who="anna", detail={"source": "10.0.0.7"}),
-            ("login.lock", "login.locked", "admin.lock"),
-        ),
-        "certificate.expiring": EventKind(
-            "The certificate of an address of this site ends soon.",
-            {"name": "gateway", "expires_at": "2027-04-01T00:00:00Z", "days_left": 14},
+        "login.refused": EventKind(
+            "Somebody tried to sign in and was refused: wrong words, or held back for a while after too many such.",
+            _act("login.refused", "anna", who="nobody", detail={"from": "10.0.0.7", "the_next": "held back"}),
+            ("login.refused", "login.held"),
         ),
         "webhook.test": EventKind(
             "Somebody asked for it: ao webhooks test. It goes to that address only.", {"address": "siem"}

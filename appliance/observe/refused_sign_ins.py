@@ -25,9 +25,8 @@ def note_refused(site: Site, name: str | None, now: datetime, *, held: bool, loo
         written, unwritten = (row["written"], row["unwritten"]) if row else (0, 0)
         first = row["first_at"] if row else None
         if written < AN_HOUR:
-            act = "login.refused" if looked_at else "login.held"
             detail = {"the_next": "held back"} if held and looked_at else {}
-            site.record(act, name or "an unknown name", now, detail=detail)
+            site.record("login.refused" if looked_at else "login.held", name or "an unknown name", now, detail=detail)
             written += 1
         else:
             unwritten, first = unwritten + 1, first or format_time(now)

@@ -60,6 +60,7 @@ def test_webhook(site: Site, name: str, now: datetime, entropy: bytes) -> str:
 
 def still_waits(site: Site, id_: str) -> Delivery | None:
     """The event of that id, where it is not delivered yet."""
+    site.require(Permission.WEBHOOKS_READ)
     found = [each for dead in (False, True) for each in outgoing.queue(site.database, dead=dead) if each.id == id_]
     return found[0] if found else None
 

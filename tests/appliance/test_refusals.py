@@ -17,6 +17,7 @@ import media.errors
 from appliance.admin_api.errors import AdminRefusal
 from appliance.errors import ApplianceError, LicenceRefused
 from appliance.gateway.errors import GatewayRefusal, UpstreamDown, UpstreamMisconfigured, UpstreamUnreachable
+from installer.errors import ReleaseRefused
 from licensing.errors import Refusal
 from licensing.standing import TERMS, Rung, Standing
 
@@ -60,8 +61,9 @@ TOLD_AS_THEIR_PARENT = (UpstreamUnreachable, UpstreamMisconfigured)
 
 
 def test_every_code_is_one_refusals() -> None:
-    # A refused licence takes the code of its rung.
-    codes = [each.code for each in EVERY if each is not LicenceRefused and each not in TOLD_AS_THEIR_PARENT]
+    # A refused licence takes the code of its rung, a refusal of the installed release's own command is told as it was.
+    taken = (LicenceRefused, ReleaseRefused)
+    codes = [each.code for each in EVERY if each not in taken and each not in TOLD_AS_THEIR_PARENT]
     assert sorted(codes) == sorted(set(codes))
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", code) for code in codes)
     assert {each.code for each in TOLD_AS_THEIR_PARENT} == {UpstreamDown.code}
@@ -69,7 +71,7 @@ def test_every_code_is_one_refusals() -> None:
 
 def test_every_exit_code_is_one_refusals() -> None:
     at_a_terminal = [each for each in LEAVES if not issubclass(each, GatewayRefusal | AdminRefusal)]
-    told = [each for each in at_a_terminal if each is not LicenceRefused]
+    told = [each for each in at_a_terminal if each not in (LicenceRefused, ReleaseRefused)]
     numbers = [each.exit_code for each in told]
     assert sorted(numbers) == sorted(set(numbers))
     assert not [each for each in told if each.exit_code in (0, 1, 2)]

@@ -126,8 +126,9 @@ def test_each_cause_has_its_own_code(
     [
         (1, WriteFailed, OLD),  # the new bytes
         (2, NotDurable, OLD),  # the new bytes, before they are read back
-        (3, WriteFailed, NEW),  # the folder: the name has moved on, but may not survive a power cut
-        (4, NotDurable, NEW),  # the document, before it is read back under its name
+        (3, WriteFailed, NEW),  # its entry under the new name
+        (4, WriteFailed, NEW),  # the folder: the name has moved on, but may not survive a power cut
+        (5, NotDurable, NEW),  # the document, before it is read back under its name
     ],
 )
 def test_each_flush_that_fails_is_a_refusal(
