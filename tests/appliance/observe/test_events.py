@@ -12,6 +12,7 @@ from appliance.observe.audit import Entry
 from appliance.observe.events import EVENTS, event_of
 from tests.rules.tree import modules
 
+
 def _literals(function: str, position: int) -> Iterator[tuple[str, str]]:
     """The text given to every call of that function at that position: each of both, for a choice of two."""
     for module in modules():
