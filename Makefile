@@ -12,7 +12,7 @@ BUILDS ?= 1
 ROUNDS ?= 2000
 JOBS   ?= 2
 
-.PHONY: run test test-vm test-vm-install test-aarch64 test-release-aarch64 check format bench crash fuzz soak clients report-picture lock wheels runtime bundle bundle-check clean
+.PHONY: run test test-vm test-vm-install test-hosts test-aarch64 test-release-aarch64 check format bench crash fuzz soak clients report-picture lock wheels runtime bundle bundle-check clean
 
 run: $(VENV)/.checkout  ## a licensed gateway that answers OpenAI clients on 127.0.0.1:8080
 	$(BIN)/ao quickstart $(ARGS)
@@ -33,6 +33,9 @@ test-vm: $(VENV)/.development  ## a USB stick pulled out in mid-export, in a vir
 
 test-vm-install: $(VENV)/.development  ## a host with a TPM, a clock and a stick, looked at and set up, in a virtual machine (AO_VM_KERNEL= as above)
 	$(BIN)/python -m pytest tests/vm/fresh_host.py $(ARGS)
+
+test-hosts: $(VENV)/.development  ## Debian 11 and 12 booted without network: install, upgrade, return, uninstall (ten minutes, as root)
+	$(BIN)/python -m pytest -s tests/real/appliance_on_hosts.py $(ARGS)
 
 check: $(VENV)/.development  ## format, lint, types, and the rules of the house
 	$(BIN)/ruff format --check .
@@ -81,7 +84,10 @@ runtime: $(VENV)/.development  ## CPython for hosts that have none, from its sou
 bundle: $(VENV)/.development  ## dist/: ao-appliance-<version>-linux-<arch>.run for both machines, and release.unsigned.json
 	$(BIN)/python packaging/bundle make $(ARGS)
 
-bundle-check: $(VENV)/.development  ## the same twice, the second time from nothing kept, compared byte by byte
+bundle-test-hosts: $(VENV)/.development  ## Debian 11 and 12 booted without network: install, upgrade, return, uninstall (ten minutes, as root)
+	$(BIN)/python -m pytest -s tests/real/appliance_on_hosts.py $(ARGS)
+
+check: $(VENV)/.development  ## the same twice, the second time from nothing kept, compared byte by byte
 	$(BIN)/python packaging/bundle check $(ARGS)
 
 clean:

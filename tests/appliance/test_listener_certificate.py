@@ -33,14 +33,14 @@ def pair(folder: Path, name: str = "gw") -> tuple[Path, Path]:
     return certificate, key
 
 
-def refused(certificate: Path, key: Path, now: datetime = NOW + timedelta(minutes=1)) -> CertificateRefused:
+def refused(certificate: Path, key: Path, now: datetime | None = None) -> CertificateRefused:
     with pytest.raises(CertificateRefused) as caught:
-        check_pair(certificate, key, now)
+        check_pair(certificate, key, now or datetime.now(UTC) + timedelta(minutes=1))
     return caught.value
 
 
 def test_a_good_pair_passes(tmp_path: Path) -> None:
-    check_pair(*pair(tmp_path), NOW + timedelta(minutes=1))
+    check_pair(*pair(tmp_path), datetime.now(UTC) + timedelta(minutes=1))
 
 
 def test_a_key_of_another_certificate_is_refused(tmp_path: Path) -> None:

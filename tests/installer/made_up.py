@@ -1,7 +1,7 @@
 """A release of four files, and a root of a few, for what has to be tried hundreds of times.
 
 Its `ao` is a program that answers what the installer asks of a release, with a text file for a state: a line each for
-its schema and its exchanges. (The real ones meet in tests/real/test_appliance_on_hosts.py.)
+its schema and its exchanges. (The real ones meet in tests/real/appliance_on_hosts.py.)
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ def test_with_json_it_prints_nothing_but_json(site: Site) -> None:
     with site.serving(workers=(os.cpu_count() or 1) + 1) as gateway:
         assert gateway.stop() == 0
         lines = gateway.process.log.read_text().splitlines()
-    assert [sorted(json.loads(line)) for line in lines] == [["base_url", "rung", "warnings"], ["stopped"]]
+    assert [sorted(json.loads(line)) for line in lines] == [["admin", "base_url", "rung", "warnings"], ["stopped"]]
 
 
 def test_it_can_be_restarted_on_its_port_at_once_and_leaves_nobody_behind(site: Site) -> None:

@@ -179,9 +179,11 @@ def set_up(story: Story) -> None:
     """The first run without anybody, then licence and config, all over the stick."""
     trust = story.vendor.trust_file.read_bytes()
     (story.stick / "trust.json").write_bytes(trust)
+    (story.stick / "password").write_text("no-such-words-in-lists-7\n")
     (story.stick / "setup.toml").write_text(
         f'[site]\nid = "{SITE}"\nname = "Plant 7"\ntrust_digest = "{pin(trust).digest}"\n'
         'trust = "/media/usb/trust.json"\n'
+        '[administrator]\nname = "anna"\npassword_file = "/media/usb/password"\nenrolment_file = "/root/enrolment"\n'
         '[request]\nout = "/media/usb/request.json"\n[listen]\nhost = "0.0.0.0"\nport = "8080"\n'
     )
     story.ao("setup", "--answers", "/media/usb/setup.toml")
