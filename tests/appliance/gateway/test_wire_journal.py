@@ -23,7 +23,10 @@ ALIASES = sorted((set(SCRIPTS) | set(FALLBACKS)) - SKIPPED)
 def _call(gateway: Gateway, alias: str, streaming: bool) -> tuple[str, int]:
     with Line(gateway) as line:
         since = line.call(alias, stream=streaming)
-        answer = line.chunks(line.head(), since)
+        try:
+            answer = line.chunks(line.head(), since)
+        except TimeoutError as exc:
+            raise AssertionError(f"{alias} (stream: {streaming}) came to no end") from exc
     return answer.request_id, answer.status
 
 
