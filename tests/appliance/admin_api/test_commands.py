@@ -20,7 +20,7 @@ HOST_ONLY = {
     "upgrade": "It changes the release under the API, as the host's root.",
     "rollback": "It changes the release under the API, as the host's root.",
     "uninstall": "It takes away what the API is part of.",
-    "support-bundle": "It reads the host's own logs, as its root; a person looks at the list before anything is written.",
+    "support-bundle": "It reads the host's own logs, as its root; a person agrees to its list.",
     "backup": "It writes this site's keys, encrypted, where the host says.",
     "restore": "It takes an empty state folder, that is, no site.",
     "ledger check": "Where it is asked for, the database may not carry an API.",
