@@ -84,10 +84,7 @@ runtime: $(VENV)/.development  ## CPython for hosts that have none, from its sou
 bundle: $(VENV)/.development  ## dist/: ao-appliance-<version>-linux-<arch>.run for both machines, and release.unsigned.json
 	$(BIN)/python packaging/bundle make $(ARGS)
 
-bundle-test-hosts: $(VENV)/.development  ## Debian 11 and 12 booted without network: install, upgrade, return, uninstall (ten minutes, as root)
-	$(BIN)/python -m pytest -s tests/real/appliance_on_hosts.py $(ARGS)
-
-check: $(VENV)/.development  ## the same twice, the second time from nothing kept, compared byte by byte
+bundle-check: $(VENV)/.development  ## the same twice, the second time from nothing kept, compared byte by byte
 	$(BIN)/python packaging/bundle check $(ARGS)
 
 clean:

@@ -146,7 +146,10 @@ class Story:
         with tempfile.TemporaryFile() as out:
             client = self.host.start_outside(sys.executable, *arguments, out=out)
             try:
-                wait_for(client, lambda: b'"id"' in _read(out))
+                try:
+                    wait_for(client, lambda: b'"id"' in _read(out))
+                except AssertionError as fault:
+                    raise AssertionError(f"nobody was answered: {_read(out)[-500:]!r}\n{self.log()}") from fault
                 yield client
             finally:
                 _, err = client.communicate(timeout=60)
