@@ -14,7 +14,7 @@ from tests.appliance.gateway.upstreams import SCRIPTS
 from tests.appliance.gateway.wire import Line
 from tests.appliance.gateways import UPSTREAM_KEY, Gateway
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.alone]
 
 SKIPPED = {"hangs", "hangs-after-head", "endless", "huge", "monstrous-usage"}
 ALIASES = sorted((set(SCRIPTS) | set(FALLBACKS)) - SKIPPED)
