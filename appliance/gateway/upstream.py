@@ -18,11 +18,12 @@ ry does much more than HTTP. Nothing but the names imported here is used, and no
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ry import Client, Duration, Proxy, ReqwestError, Response
 
@@ -32,6 +33,8 @@ from appliance.providers.call import UpstreamRequest
 
 if TYPE_CHECKING:
     from ry.ryo3 import ResponseStream
+
+log = logging.getLogger("ao.gateway")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +90,17 @@ def open_client(connect_seconds: float) -> UpstreamClient:
     """Connects within so many seconds, or not at all."""
     # The client's threads share Python's lock, so a second one is no gain; it would start one per core of the host.
     os.environ.setdefault("TOKIO_WORKER_THREADS", "1")
-    http = Client(
+    try:
+        return UpstreamClient(_http(connect_seconds))
+    except ReqwestError:
+        # A bare host has no authorities' certificates at all. Model servers in clear are reached all the same; one
+        # that speaks TLS is believed by nobody, and is refused.
+        log.warning("this host has no certificates of authorities: no model server is reached over https")
+        return UpstreamClient(_http(connect_seconds, tls_certs_only=[]))
+
+
+def _http(connect_seconds: float, **trusting: Any) -> Client:
+    return Client(
         proxy=_NO_PROXY,
         redirect=None,
         referer=False,
@@ -100,8 +113,8 @@ def open_client(connect_seconds: float) -> UpstreamClient:
         http1_only=True,
         connect_timeout=Duration.from_secs_f64(connect_seconds),
         pool_idle_timeout=Duration.from_secs(30),
+        **trusting,
     )
-    return UpstreamClient(http)
 
 
 class HttpReply:
