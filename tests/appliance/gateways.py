@@ -112,7 +112,7 @@ class Gateway:
         """The process ids of the worker processes: grandchildren of `ao serve` that hold the journal open."""
         journal = str(self.state / "journal")
         found = []
-        for process in Path("/proc").glob("[0-9]*"):
+        for process in [each for each in Path("/proc").iterdir() if each.name.isdigit()]:
             # A process may end while it is looked at.
             with suppress(OSError):
                 held = [str(each.readlink()) for each in (process / "fd").iterdir()]
