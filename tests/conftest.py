@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.packaging.made import Made, made, runtime_is_kept
+from tests.real.filesystems import unmount_what_a_killed_run_left
 
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
+
+
+def pytest_sessionstart() -> None:
+    unmount_what_a_killed_run_left(Path(tempfile.gettempdir()))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
