@@ -148,9 +148,7 @@ def _add_authority(group: click.Group) -> None:
         """
         names = _names(dns, addresses)
         if client is not None and (names or out is None):
-            raise IssueRefused(
-                "A client has one name, and goes to files.", remedy="Say --client NAME --out FILE alone."
-            )
+            raise IssueRefused("A client has one name, and goes to files.", remedy="Say --client NAME --out FILE.")
         ask = ask_passphrase(passphrase_file, passphrase_fd, question=QUESTION)
 
         def passphrase() -> bytes:
@@ -220,7 +218,7 @@ def _add_pairs(group: click.Group) -> None:
     @click.argument("certificate", type=click.Path(path_type=Path))
     @click.argument("key", type=click.Path(path_type=Path))
     def import_(face: Face, *, certificate: Path, key: Path) -> Result:
-        """Judge a pair of files (CERTIFICATE with its signers after it), and put a copy in place. The old one is kept."""
+        """Judge a pair of files (CERTIFICATE holds its signers too), and put a copy in place. The old one is kept."""
         with face.site() as site:
             return _placed(tls.import_pair(site, face.settings, certificate, key, face.now))
 
@@ -230,7 +228,7 @@ def _add_pairs(group: click.Group) -> None:
     @_days
     @_curve
     def self_signed(face: Face, *, dns: tuple[str, ...], addresses: tuple[str, ...], days: int, curve: str) -> Result:
-        """Make a certificate that vouches for itself, and put it in place. Clients compare the fingerprint, or pin it."""
+        """Make a certificate that vouches for itself, and put it in place. Clients compare its fingerprint."""
         names = _names(dns, addresses)
         if not names:
             raise IssueRefused("It needs a name or an address.", remedy="Add --dns NAME or --ip ADDRESS.")

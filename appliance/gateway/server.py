@@ -61,7 +61,7 @@ class OnGivenSockets(MPServer):
         }
         crls = [file_in_memory("crl", each.encode()) for each in material["crls"]]
         # As Granian's build_ssl_context makes it, which cannot take paths that are links.
-        self.ssl_ctx = (
+        context: Any = (
             True,
             path_of(files["certificate"]),
             path_of(files["key"]),
@@ -71,6 +71,7 @@ class OnGivenSockets(MPServer):
             [path_of(each) for each in crls],
             bool(material["required"]),
         )
+        self.ssl_ctx = context
 
     def retire(self, _signal: int, _frame: FrameType | None) -> None:
         """Workers accept nothing more at once; they are asked to end a little later, and may take their time."""

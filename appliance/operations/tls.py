@@ -1,7 +1,7 @@
 """What administrators do about the gateway's certificate and about the site's own authority.
 
-Each act is in the audit trail with the SHA-256 of what it made or put in place; no key is. A pair is judged before it is
-put in place, and what is in place is presented from the next start or reload on.
+Each act is in the audit trail with the SHA-256 of what it made or put in place; no key is. A pair is judged before it
+is put in place, and what is in place is presented from the next start or reload on.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 
 from appliance.access.authorise import Permission
 from appliance.errors import IssueRefused, PlainListener
@@ -191,10 +192,8 @@ def revoke(
     try:
         found = x509.load_pem_x509_certificates(read_file(certificate, IssueRefused))[0]
         found.verify_directly_issued_by(authority.certificate)
-    except (ValueError, TypeError) as exc:
+    except (ValueError, TypeError, InvalidSignature) as exc:
         raise IssueRefused("The file holds no certificate of this authority.", where=str(certificate)) from exc
-    except x509.verification.VerificationError as exc:
-        raise IssueRefused("The certificate is none of this authority.", where=str(certificate)) from exc
     made = authority_folder.revoke(folder, authority, found.serial_number, days=days, now=now)
     told = Described.of(found, now)
     with transaction(site.database):
@@ -269,7 +268,7 @@ def _check(authority: Pair, names: Names, days: int) -> None:
     except x509.ExtensionNotFound:
         return
     domains = [each.value.lower() for each in bound or [] if isinstance(each, x509.DNSName)]
-    networks = [each.value for each in bound or [] if isinstance(each, x509.IPAddress)]
+    networks = [each.value for each in bound or [] if isinstance(each.value, Network)]
     for name in names.dns:
         plain = name.lower().removeprefix("*.")
         if domains and not any(plain == each or plain.endswith(f".{each}") for each in domains):

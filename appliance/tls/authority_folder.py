@@ -1,7 +1,7 @@
 """An authority's own folder: its certificate, its key, and what it has revoked.
 
-Promise: the key is its owner's alone (0600 in a folder of 0700), under a passphrase where one is given; nothing there is
-overwritten but the list of what is revoked. The folder is best kept off the gateway's host, or at least out of the
+Promise: the key is its owner's alone (0600 in a folder of 0700), under a passphrase where one is given; nothing there
+is overwritten but the list of what is revoked. The folder is best kept off the gateway's host, or at least out of the
 gateway's hands: whoever has the key can make certificates that every client of the site believes.
 """
 

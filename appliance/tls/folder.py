@@ -71,7 +71,7 @@ def _take_turns(folder: Path, name: str) -> None:
 
 def _led_to(link: Path) -> str | None:
     with suppress(OSError):
-        return os.readlink(link)
+        return str(link.readlink())
     return None
 
 

@@ -123,6 +123,11 @@ class Load:
             self.lost.append(f"{type(exc).__name__}: {exc}")
         self.calls += 1
 
+    def goes_on(self, calls: int) -> Callable[[], bool]:
+        """Whether so many more calls have ended."""
+        wanted = self.calls + calls
+        return lambda: self.calls >= wanted
+
     def __enter__(self) -> Load:
         for each in self._threads:
             each.start()
@@ -144,8 +149,7 @@ def test_no_call_is_lost_and_the_new_certificate_is_presented(tls: Tls) -> None:
             done = tls.gateway.ao("tls", "reload", "--json")
             assert done.returncode == 0, done.stdout + done.stderr
             assert json.loads(done.stdout)["sha256"] == fingerprint(second.certificate)
-            before = load.calls
-            until(lambda: load.calls > before + 50)
+            until(load.goes_on(50))
             assert tls.presented == second.certificate.public_bytes(Encoding.DER)
         # Also the end of the workers of before falls under the load.
         until(lambda: not old & set(tls.gateway.workers()))
