@@ -19,6 +19,7 @@ from appliance.observe.events import event_of
 from appliance.state.database import transaction
 from appliance.state.outgoing import Wanting, enqueue, enqueue_once, fan_out
 from appliance.state.site import DATABASE, Site
+from appliance.tls.described import WARN_DAYS
 from appliance.tls.material import Material
 from appliance.webhooks import Address, Sender
 from licensing.document import format_time
@@ -90,7 +91,7 @@ class Announcer:
         if material is None:
             return
         left = (material.ends - now).days
-        if left > EXPIRING_DAYS[0]:
+        if left > WARN_DAYS:
             return
         step = min((each for each in EXPIRING_DAYS if each >= left), default=0) if left >= 0 else 0
         name = f"certificate {material.fingerprint} ends in {step} days"

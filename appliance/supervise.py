@@ -99,7 +99,8 @@ def serve(settings: Settings, *, on_ready: Callable[[Site, Standing], None], by:
         check_port(settings)
         signal.signal(signal.SIGTERM, stop.ask)
         signal.signal(signal.SIGINT, stop.ask)
-        signal.signal(signal.SIGHUP, reloading.ask_by_signal)
+        if not os.isatty(0):  # at a terminal it is that the terminal is gone, and ends this as ever
+            signal.signal(signal.SIGHUP, reloading.ask_by_signal)
         run = _record_start(site)
         HealthFolder(site.folder).clear()
         gateway.first_serves(material)
@@ -123,11 +124,16 @@ def serve(settings: Settings, *, on_ready: Callable[[Site, Standing], None], by:
 @contextmanager
 def _asked_at_host(site: Site, gateway: Succession, reloading: Reloading) -> Iterator[None]:
     """The socket by which this host asks, for as long as calls are answered."""
-    asked = ServeSocket(site.folder, gateway.readiness, reloading.ask)
+    asked: ServeSocket | None = None
+    try:
+        asked = ServeSocket(site.folder, gateway.readiness, reloading.ask)
+    except OSError as exc:
+        log.error("this host cannot ask the running gateway (no ao tls reload; SIGHUP does it): %s", exc)
     try:
         yield
     finally:
-        asked.close()
+        if asked is not None:
+            asked.close()
 
 
 def _note_reload(site: Site, gateway: Succession, refusal: Refusal | None) -> None:

@@ -14,8 +14,9 @@ from appliance.cli.face import Face, Result, command
 from appliance.cli.passphrase import ask_passphrase, passphrase_options
 from appliance.errors import IssueRefused
 from appliance.operations import tls
-from appliance.operations.tls import Described, Placed
+from appliance.operations.tls import Placed
 from appliance.tls.authority import CURVES, LEAF_DAYS, Curve, Names, Network
+from appliance.tls.described import Described
 from licensing.document import format_time
 
 CA_FOLDER = Path("/etc/ao/ca")

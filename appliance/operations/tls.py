@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -36,52 +35,12 @@ from appliance.tls.authority import (
     self_signed,
 )
 from appliance.tls.authority_folder import key_pem, open_authority, pem_of
+from appliance.tls.described import Described, all_in
 from appliance.tls.folder import Installed, install
-from appliance.tls.material import Material, fingerprint, read_material
-from licensing.document import format_time
-from licensing.shown import shown
+from appliance.tls.material import Material, read_material
 from media.writer import write_document
 
 Ask = Callable[[], bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Described:
-    """A certificate in words."""
-
-    subject: str
-    issuer: str
-    names: tuple[str, ...]
-    not_before: datetime
-    not_after: datetime
-    sha256: str
-    days_left: int
-    serial: str
-
-    @classmethod
-    def of(cls, certificate: x509.Certificate, now: datetime) -> Described:
-        return cls(
-            subject=shown(certificate.subject.rfc4514_string(), 200),
-            issuer=shown(certificate.issuer.rfc4514_string(), 200),
-            names=tuple(shown(each, 300) for each in _names(certificate)),
-            not_before=certificate.not_valid_before_utc,
-            not_after=certificate.not_valid_after_utc,
-            sha256=fingerprint(certificate),
-            days_left=(certificate.not_valid_after_utc - now).days,
-            serial=f"{certificate.serial_number:x}",
-        )
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "subject": self.subject,
-            "issuer": self.issuer,
-            "names": list(self.names),
-            "not_before": format_time(self.not_before),
-            "not_after": format_time(self.not_after),
-            "sha256": self.sha256,
-            "days_left": self.days_left,
-            "serial": self.serial,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,11 +186,7 @@ def show(site: Site, settings: Settings, file: Path | None, now: datetime) -> li
     chosen = file or settings.tls_certificate
     if chosen is None:
         raise PlainListener("The settings name no certificate: the gateway speaks plain HTTP.")
-    try:
-        found = x509.load_pem_x509_certificates(read_file(chosen))
-    except ValueError as exc:
-        raise IssueRefused("The file holds no PEM certificate.", where=str(chosen)) from exc
-    return [Described.of(each, now) for each in found]
+    return all_in(chosen, now)
 
 
 @needs(Permission.TLS_WRITE)
@@ -287,11 +242,3 @@ def _check_days(days: int) -> None:
 def _about(told: Described) -> str:
     names = ", ".join(told.names[:5]) or told.subject
     return f"{names}, until {told.not_after:%Y-%m-%d}, SHA-256 {told.sha256}"
-
-
-def _names(certificate: x509.Certificate) -> list[str]:
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
-        return []
-    return [*names.get_values_for_type(x509.DNSName), *map(str, names.get_values_for_type(x509.IPAddress))]
