@@ -93,7 +93,7 @@ def test_a_certificate_of_its_own_authority_is_put_in_place_with_its_signer(stat
     own.verify_directly_issued_by(signer)
     assert files.key.stat().st_mode & 0o777 == 0o600
     chain = data(ao("tls", "show", "--json", str(files.certificate), state=state))["chain"]
-    assert [each["sha256"] for each in chain][0] == made["certificate"]["sha256"]
+    assert chain[0]["sha256"] == made["certificate"]["sha256"]
     assert chain[0]["names"] == ["gw.bank.internal", "10.0.0.5"]
     assert acts(state) == ["tls.init_ca", "tls.issue"]
 
