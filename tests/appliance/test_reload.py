@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,11 +19,14 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from appliance.errors import CertificateRefused, NotServing, PlainListener
+from appliance.errors import CertificateRefused, NotServing, PlainListener, ReloadFailed
+from appliance.settings import Settings
+from appliance.succession import READY_SECONDS, Succession
 from appliance.tls.authority import Names, Pair, issue_server, make_authority
 from appliance.tls.material import fingerprint
+from licensing.errors import Refusal
 from tests.appliance.gateway.upstreams import Upstream
-from tests.appliance.gateways import Gateway, models_text
+from tests.appliance.gateways import Gateway, free_port, models_text
 
 NOW = datetime.now(UTC)
 NAMES = Names(dns=["localhost"])
@@ -209,3 +214,57 @@ def test_without_a_gateway_or_a_certificate_there_is_nothing_to_reload(tmp_path:
     with Upstream() as upstream:
         tls = Tls(tmp_path / "tls", upstream, 1)
         assert tls.gateway.ao("tls", "reload").returncode == NotServing.exit_code
+
+
+def test_a_gateway_tells_when_its_certificate_ends(tmp_path: Path) -> None:
+    with Upstream() as upstream:
+        tls = Tls(tmp_path, upstream, 1)
+        tls.gateway.start()
+        try:
+            shown = tls.gateway.ao("metrics").stdout
+        finally:
+            tls.gateway.stop()
+    (left,) = re.findall(r"^ao_tls_certificate_left_seconds (.+)$", shown, re.MULTILINE)
+    ends = tls.first.certificate.not_valid_after_utc
+    assert abs(float(left) - (ends - datetime.now(UTC)).total_seconds()) < 3600
+    assert "certificate.expiring" not in shown
+    assert "the listener's certificate ends" in tls.gateway.stderr.read_text(), "20 days are few enough"
+
+
+def test_new_workers_that_do_not_come_up_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stays = tmp_path / "stays"
+    stays.write_text("#!/bin/sh\nexec sleep 60\n")
+    stays.chmod(0o700)
+    monkeypatch.setattr("sys.executable", str(stays))
+    settings = Settings(state_dir=tmp_path, port=free_port())
+    succession = Succession(settings, tmp_path)
+    told: list[Refusal | None] = []
+    try:
+        succession.first_serves(None)
+        first = succession._current
+        monkeypatch.setattr("sys.executable", "/bin/false")
+        started = succession._load()
+        until(lambda: started.ended() is not None)
+        monkeypatch.setattr(succession, "_load", lambda: started)
+        with suppress(ReloadFailed):  # where its end is noticed at once
+            succession.reload(None, 0.0, told.append)
+            succession.keep_up(1.0)
+            (refusal,) = told
+            assert isinstance(refusal, ReloadFailed)
+        # One that starts and never answers.
+        monkeypatch.undo()
+        monkeypatch.setattr("sys.executable", str(stays))
+        told.clear()
+        succession.reload(None, 0.0, told.append)
+        succession.keep_up(1.0)
+        assert told == []
+        with pytest.raises(ReloadFailed, match="under way"):
+            succession.reload(None, 1.0, told.append)
+        succession.keep_up(READY_SECONDS + 1)
+        (refusal,) = told
+        assert refusal is not None
+        assert "No new worker answered" in str(refusal)
+        assert succession._current is first
+        assert first.ended() is None
+    finally:
+        succession.stop()
