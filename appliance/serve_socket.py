@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import socket
 import socketserver
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 from appliance.errors import NotServing, ReloadFailed
 from appliance.gateway_process import Readiness
+from appliance.state.socket_path import reaching
 from licensing.errors import Refusal
 
 NAME = "serve.sock"
@@ -65,8 +65,8 @@ class ServeSocket:
         self._file = folder / NAME
         # Whoever holds the serving lock of this folder is the only one who may listen here.
         self._file.unlink(missing_ok=True)
-        with _short(folder) as place:
-            self._server = Server(f"{place}/{NAME}", Handler)
+        with reaching(folder, NAME) as place:
+            self._server = Server(place, Handler)
         self._file.chmod(0o600)
         threading.Thread(target=self._server.serve_forever, args=(0.2,), name="serve-socket", daemon=True).start()
 
@@ -84,8 +84,8 @@ def _as_answer(readiness: Readiness) -> tuple[int, bytes]:
 def ask_to_reload(folder: Path) -> None:
     """Has the gateway that serves this state take up its certificate anew. Raises NotServing, and what it refused."""
     try:
-        with _short(folder) as place:
-            connection = _AtSocket(f"{place}/{NAME}", RELOAD_SECONDS + 10)
+        with reaching(folder, NAME) as place:
+            connection = _AtSocket(place, RELOAD_SECONDS + 10)
             connection.request("POST", "/reload")
             told = json.loads(connection.getresponse().read())
             connection.close()
@@ -115,13 +115,3 @@ class _AtSocket(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         self.sock.connect(self._path)
-
-
-@contextmanager
-def _short(folder: Path) -> Iterator[str]:
-    """A path to the folder that fits into a socket's name, however deep it lies."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield f"/proc/self/fd/{descriptor}"
-    finally:
-        os.close(descriptor)

@@ -77,9 +77,8 @@ def test_a_chain_whose_signer_did_not_sign_is_refused(tmp_path: Path) -> None:
 )
 def test_a_key_that_the_listener_could_not_use_is_refused(tmp_path: Path, words: tuple[str, ...], says: str) -> None:
     certificate, key = tmp_path / "gw.pem", tmp_path / "gw.key"
-    made = openssl(
-        *("req", "-x509", *words, "-nodes", "-days", "2", "-subj", "/CN=gw", "-out", certificate, "-keyout", key)
-    )
+    options = ("-nodes", "-days", "2", "-subj", "/CN=gw")
+    made = openssl("req", "-x509", *words, *options, "-out", certificate, "-keyout", key)
     assert made.returncode == 0, made.stderr
     key.chmod(0o600)
     assert says in str(refused(certificate, key))
@@ -148,8 +147,8 @@ def test_the_gateway_speaks_tls_from_1_2_on_and_nothing_else(tmp_path: Path) -> 
         assert "SSL alert number" in spoken["tls1_1"].stderr  # the listener's own refusal, not the client's
         ciphers = {
             cipher: openssl(
-                *("s_client", "-connect", f"127.0.0.1:{gateway.port}", "-CAfile", certificate, "-tls1_2"),
-                *("-cipher", f"{cipher}:@SECLEVEL=0"),
+                *("s_client", "-connect", f"127.0.0.1:{gateway.port}", "-CAfile", certificate),
+                *("-tls1_2", "-cipher", f"{cipher}:@SECLEVEL=0"),
             ).returncode
             for cipher in (*GOOD_CIPHERS, *BELOW_THE_FLOOR)
         }
