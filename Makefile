@@ -34,8 +34,8 @@ test-vm: $(VENV)/.development  ## a USB stick pulled out in mid-export, in a vir
 test-vm-install: $(VENV)/.development  ## a host with a TPM, a clock and a stick, looked at and set up, in a virtual machine (AO_VM_KERNEL= as above)
 	$(BIN)/python -m pytest tests/vm/fresh_host.py $(ARGS)
 
-test-hosts: $(VENV)/.development  ## Debian 11 and 12 booted without network: install, upgrade, return, uninstall (ten minutes, as root)
-	$(BIN)/python -m pytest -s tests/real/appliance_on_hosts.py $(ARGS)
+test-hosts: $(VENV)/.development  ## Debian 11 and 12 booted without network: install, upgrade, return, uninstall (as root; a part of the suite)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile tests/real/hosts $(ARGS)
 
 check: $(VENV)/.development  ## format, lint, types, and the rules of the house
 	$(BIN)/ruff format --check .

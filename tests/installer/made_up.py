@@ -13,8 +13,8 @@ from pathlib import Path
 
 AO = """#!/bin/sh
 # A shell's, because the user `ao` cannot reach every Python.
-act="$1 $2" third=$3 dir=/nowhere
-while [ $# -gt 0 ]; do [ "$1" = --state-dir ] && dir=$2; shift; done
+act="$1 $2" third=$3 dir=/nowhere against=
+while [ $# -gt 0 ]; do case $1 in --state-dir) dir=$2 ;; --against) against=$2 ;; esac; shift; done
 state=$dir/ao.db
 [ -f "$state" ] && set -- $(cat "$state")
 write() { printf '%s' "$*" >"$dir/.fresh" && mv "$dir/.fresh" "$state"; }
@@ -24,11 +24,18 @@ case $act in
   "state schema") printf '{"newest": @SCHEMA@, "returns_to": @RETURNS@, "of_state": %s}' "${1:-null}" ;;
   "state check")
     [ "$1" -le @SCHEMA@ ] || refuse state_damaged "It is newer."
-    shift; set -- @SCHEMA@ "$@"; write "$@"
+    shift; set -- @SCHEMA@ "$@"; @MIGRATES@; write "$@"
     [ @FAILS@ = no ] || refuse made_to_fail "It was made to."
-    printf '{%s, "licence": {"serves": true, "sentence": "."}}' "$(books "$@")" ;;
+    missing=0
+    for each in $(sed 's/^[0-9]*//' "${against:-/dev/null}"); do
+      case " $* " in *" $each "*) ;; *) missing=$((missing + 1)) ;; esac
+    done
+    printf '{%s, "missing": {"exchanges": %s}, "licence": {"serves": @SERVES@, "sentence": "It does not."}}' \
+      "$(books "$@")" "$missing" ;;
   "state copy") cp "$state" "$third"; printf '{%s}' "$(books "$@")" ;;
-  "state return") shift; set -- @SCHEMA@ "$@"; write "$@"; printf '{%s, "kept": null}' "$(books "$@")" ;;
+  "state return")
+    [ "$third" != --from ] || { cp "$4" "$state"; set -- $(cat "$4") $(cat "$dir/journal"); }
+    shift; set -- @SCHEMA@ "$@"; write "$@"; printf '{%s, "kept": null}' "$(books "$@")" ;;
   "units "*) printf '{"units": {"/etc/systemd/system/ao.service": "# @VERSION@ "}}' ;;
   "usage export") printf '{"files": []}' ;;
   *) printf '{}' ;;

@@ -23,7 +23,7 @@ from installer.uninstall import Farewell, uninstall
 from installer.upgrade import rollback, upgrade
 from tests.installer import made_up
 from tests.installer.dying import die_before
-from tests.real.booted_host import tree_of
+from tests.real.hosts.booted_host import tree_of
 
 pytestmark = pytest.mark.timeout(300)
 

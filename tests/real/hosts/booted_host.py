@@ -6,6 +6,7 @@ anew for each host. What is bound into it can be looked at from both sides.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -57,26 +58,34 @@ class BootedHost:
             *("--private-network", "--console=read-only", *binds),
         ]
         inner = 'mount -t tmpfs tmpfs /run && mkdir /run/systemd && exec "$@"'
-        self._process = subprocess.Popen(
-            [
-                *("setpriv", "--pdeathsig", "KILL", "unshare", "-m", "--propagation", "private"),
-                *("sh", "-c", inner, "sh"),
-                *nspawn,
-            ],
-            env={"PATH": os.environ["PATH"], "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "yes"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        with self._console.open("ab") as console:
+            self._process = subprocess.Popen(
+                [
+                    *("setpriv", "--pdeathsig", "KILL", "unshare", "-m", "--propagation", "private"),
+                    *("sh", "-c", inner, "sh"),
+                    *nspawn,
+                ],
+                env={"PATH": os.environ["PATH"], "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "yes"},
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+                start_new_session=True,
+            )
         deadline = begun + BOOT_SECONDS
         while time.monotonic() < deadline:
-            assert self._process.poll() is None, "the host ended while it booted"
+            assert self._process.poll() is None, f"the host ended while it booted:\n{self._said()}"
             self._leader = self._leader or self._find_leader()
             if self._leader and self._is_up():
                 return time.monotonic() - begun
             time.sleep(0.05)
-        raise AssertionError("the host did not boot")
+        raise AssertionError(f"the host did not boot:\n{self._said()}")
+
+    @property
+    def _console(self) -> Path:
+        return self.folder.with_name(f"{self.folder.name}.console")
+
+    def _said(self) -> str:
+        return self._console.read_bytes()[-4000:].decode("utf-8", "replace")
 
     def run(self, *command: str, check: bool = True, stdin: bytes = b"") -> Ended:
         """A command as root inside."""
@@ -199,7 +208,7 @@ def _mirror() -> str:
 
 
 def tree_of(folder: Path, *, without: Sequence[str] = ()) -> dict[str, tuple[object, ...]]:
-    """Every name below a root with kind, mode, owner and content, for comparing before and after."""
+    """Every name below a root with mode, owner and what is in it, for comparing before and after."""
     found: dict[str, tuple[object, ...]] = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
@@ -209,6 +218,11 @@ def tree_of(folder: Path, *, without: Sequence[str] = ()) -> dict[str, tuple[obj
         if path.is_symlink():
             content: object = path.readlink()
         else:
-            content = path.read_bytes() if path.is_file() else None
+            content = _digest(path) if path.is_file() else None
         found[name] = (facts.st_mode, facts.st_uid, facts.st_gid, content)
     return found
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
