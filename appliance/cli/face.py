@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
@@ -25,7 +25,7 @@ from appliance.access.authorise import Principal, host_principal
 from appliance.config.secrets import SecretLookup, host_secrets
 from appliance.errors import StateDamaged, StateUnwritable
 from appliance.host_process import user_name
-from appliance.settings import Settings, load_settings
+from appliance.settings import Settings, chosen_file, load_settings
 from appliance.state.database import DatabaseFault, DatabaseUnwritable
 from appliance.state.owner import leave_to_owner
 from appliance.state.site import Site, open_site
@@ -56,6 +56,8 @@ class Face:
     as_json: bool
     by: Principal
     """Who acts: whoever is at the host's console."""
+    settings_file: Path | None = None
+    """Where the settings were read from, if from a file."""
 
     def site(self) -> closing[Site]:
         """The opened state; `with face.site() as site`."""
@@ -63,7 +65,7 @@ class Face:
 
     def again(self) -> Face:
         """The same at a later time: for a command that goes on."""
-        return Face(self.settings, datetime.now(UTC).replace(microsecond=0), self.as_json, self.by)
+        return replace(self, now=datetime.now(UTC).replace(microsecond=0))
 
     def next_second(self) -> datetime:
         """Waits for the second to be over, and gives the one that begins."""
@@ -88,7 +90,7 @@ def command(
             try:
                 settings = load_settings(settings_file, os.environ, {"state_dir": state_dir})
                 now = datetime.now(UTC).replace(microsecond=0)
-                face = Face(settings, now, as_json, at_console())
+                face = Face(settings, now, as_json, at_console(), chosen_file(settings_file, os.environ))
                 try:
                     result = function(face, **options)  # type: ignore[call-arg]  # click's options
                 finally:
