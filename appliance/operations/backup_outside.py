@@ -85,7 +85,7 @@ def _where(name: str, folder: Path | None, environment: Mapping[str, str]) -> st
 
 @needs(Permission.HOST_WRITE)
 def lacking_secrets(site: Site, look_up: SecretLookup) -> tuple[str, ...] | None:
-    """Those that the config in force asks for and this host has not, or not in a form that can be used; None as above."""
+    """Those of the wanted that this host has not, or not in a form that can be used; None as above."""
     names = wanted_secrets(site)
     return None if names is None else tuple(name for name in names if not _has(look_up, name))
 

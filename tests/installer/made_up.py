@@ -1,7 +1,7 @@
 """A release of four files, and a root of a few, for what has to be tried hundreds of times.
 
 Its `ao` is a program that answers what the installer asks of a release, with a text file for a state: a line each for
-its schema and its exchanges. (The real ones meet in tests/real/appliance_on_hosts.py.)
+its schema and its exchanges. (The real ones meet in tests/real/hosts.)
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 AO = """#!/bin/sh
 # A shell's, because the user `ao` cannot reach every Python.
-act="$1 $2" third=$3 dir=/nowhere against=
+act="$1 $2" third=$3 fourth=$4 dir=/nowhere against=
 while [ $# -gt 0 ]; do case $1 in --state-dir) dir=$2 ;; --against) against=$2 ;; esac; shift; done
 state=$dir/ao.db
 [ -f "$state" ] && set -- $(cat "$state")
@@ -34,7 +34,8 @@ case $act in
       "$(books "$@")" "$missing" ;;
   "state copy") cp "$state" "$third"; printf '{%s}' "$(books "$@")" ;;
   "state return")
-    [ "$third" != --from ] || { cp "$4" "$state"; set -- $(cat "$4") $(cat "$dir/journal"); }
+    # As the real one does: what is put back is the copy, and the journal brings the rest.
+    [ "$third" != --from ] || set -- $(cat "$fourth") $(cat "$dir/journal" 2>/dev/null)
     shift; set -- @SCHEMA@ "$@"; write "$@"; printf '{%s, "kept": null}' "$(books "$@")" ;;
   "units "*) printf '{"units": {"/etc/systemd/system/ao.service": "# @VERSION@ "}}' ;;
   "usage export") printf '{"files": []}' ;;
@@ -50,10 +51,12 @@ def release(
     schema: int = 1,
     returns_to: int = 1,
     fails: bool = False,
+    loses: bool = False,
+    serves: bool = True,
     upgrades_from: str = "0.1.0",
     arch: str | None = None,
 ) -> Path:
-    """A tree that is what its MANIFEST says."""
+    """A tree that is what its MANIFEST says. `loses`: an exchange, when it takes up a state; `serves`: the licence."""
     facts = {
         "version": version,
         "arch": arch or os.uname().machine,
@@ -61,9 +64,16 @@ def release(
         "schemas": {"state": schema, "documents": 1},
         "what a later one adds": True,
     }
-    told = {"SCHEMA": schema, "RETURNS": returns_to, "FAILS": "yes" if fails else "no", "VERSION": version}
+    told = {
+        "SCHEMA": schema,
+        "RETURNS": returns_to,
+        "FAILS": "yes" if fails else "no",
+        "VERSION": version,
+        "MIGRATES": 'shift 2; set -- @SCHEMA@ "$@"' if loses else ":",
+        "SERVES": str(serves).lower(),
+    }
     ao = AO
-    for name, value in told.items():
+    for name, value in reversed(told.items()):
         ao = ao.replace(f"@{name}@", str(value))
     files = {"bin/ao": ao, "lib/a.py": "a = 1\n", "lib/sub/b.py": "b = 2\n", "facts.json": json.dumps(facts)}
     for name, text in files.items():
