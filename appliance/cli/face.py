@@ -17,12 +17,11 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 import click
 
 from appliance.access.authorise import Principal, host_principal
-from appliance.config.secrets import SecretLookup, host_secrets
 from appliance.errors import StateDamaged, StateUnwritable
 from appliance.host_process import user_name
 from appliance.settings import Settings, chosen_file, load_settings
@@ -31,6 +30,9 @@ from appliance.state.owner import leave_to_owner
 from appliance.state.site import Site, open_site
 from licensing.errors import Refusal
 from licensing.shown import shown
+
+if TYPE_CHECKING:
+    from appliance.config.secrets import SecretLookup
 
 P = ParamSpec("P")
 
@@ -73,6 +75,8 @@ class Face:
         return datetime.now(UTC).replace(microsecond=0)
 
     def secrets(self) -> SecretLookup:
+        from appliance.config.secrets import host_secrets
+
         return host_secrets(os.environ, self.settings.secrets_dir)
 
 
