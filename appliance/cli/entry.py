@@ -14,32 +14,11 @@ from typing import Any
 import click
 
 ALONE = frozenset(
-    [
-        "admins",
-        "anomaly",
-        "audit",
-        "backup",
-        "config",
-        "ledger",
-        "licence",
-        "media",
-        "metrics",
-        "officer",
-        "providers",
-        "quickstart",
-        "receipt",
-        "roles",
-        "route",
-        "serve",
-        "sessions",
-        "site",
-        "state",
-        "status",
-        "trust",
-        "usage",
-        "verify",
-        "webhooks",
-    ]
+    (
+        *("admins", "anomaly", "audit", "backup", "config", "ledger", "licence", "media"),
+        *("metrics", "officer", "providers", "quickstart", "receipt", "roles", "route", "serve"),
+        *("sessions", "site", "state", "status", "trust", "usage", "verify", "webhooks"),
+    )
 )
 CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 

@@ -12,6 +12,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -23,8 +24,12 @@ import pytest
 
 from tests.real.processes import ROOT
 
+MEMORY = Path("/dev/shm")
+PLENTY_BYTES = 8 * 2**30
+ON_DISK = "AO_HOSTS_ON_DISK"
+"""Set it, and hosts lie on the disk all the same: for figures of how long something takes."""
 CACHE = ROOT / ".cache" / "roots"
-PACKAGES = "systemd,systemd-sysv,dbus"
+PACKAGES = "systemd,systemd-sysv,dbus,passwd"
 BOOT_SECONDS = 60.0
 COMMAND_SECONDS = 300.0
 INSIDE = ("-m", "-u", "-i", "-n", "-p", "-r", "-w")
@@ -166,7 +171,12 @@ class BootedHost:
 def host_of(suite: str, folder: Path, binds: Mapping[str, Path] | None = None) -> Iterator[BootedHost]:
     """A fresh host, not booted yet; off and gone at the end."""
     _need()
-    root = folder / suite
+    with _place(folder) as place:
+        yield from _host_in(place, suite, binds)
+
+
+def _host_in(place: Path, suite: str, binds: Mapping[str, Path] | None) -> Iterator[BootedHost]:
+    root = place / suite
     root.mkdir(parents=True)
     subprocess.run(["tar", "-C", str(root), "--xattrs", "-xf", str(_archive(suite))], check=True)
     host = BootedHost(root, binds or {})
@@ -175,6 +185,33 @@ def host_of(suite: str, folder: Path, binds: Mapping[str, Path] | None = None) -
     finally:
         host.cut_power()
         shutil.rmtree(root, ignore_errors=True)
+
+
+@contextmanager
+def _place(folder: Path) -> Iterator[Path]:
+    """In memory where there is plenty: what waits for a disk here waits for all that this machine writes besides."""
+    if os.environ.get(ON_DISK) or not _memory_is_plenty():
+        yield folder
+        return
+    for left in MEMORY.glob("ao-host-*"):
+        if not Path("/proc", left.name.rpartition("-")[2]).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    place = Path(tempfile.mkdtemp(dir=MEMORY, prefix="ao-host-", suffix=f"-{os.getpid()}"))
+    place.chmod(0o755)
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _memory_is_plenty() -> bool:
+    try:
+        there = os.statvfs(MEMORY)
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return False
+    available = next(int(each.split()[1]) * 1024 for each in lines if each.startswith("MemAvailable:"))
+    return not there.f_flag & os.ST_NOEXEC and min(there.f_bavail * there.f_frsize, available) >= PLENTY_BYTES
 
 
 def _need() -> None:
@@ -191,7 +228,12 @@ def _archive(suite: str) -> Path:
         CACHE.mkdir(parents=True, exist_ok=True)
         fresh = CACHE / f".{suite}.{os.getpid()}.tar"
         subprocess.run(
-            ["mmdebstrap", "-q", "--variant=minbase", f"--include={PACKAGES}", suite, str(fresh), _mirror()], check=True
+            [
+                *("mmdebstrap", "-q", "--variant=essential", f"--include={PACKAGES}"),
+                *("--dpkgopt=force-unsafe-io", '--aptopt=Acquire::Languages "none"'),
+                *(suite, str(fresh), _mirror()),
+            ],
+            check=True,
         )
         fresh.rename(file)
     return file
