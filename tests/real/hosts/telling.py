@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
-from tests.real.hosts.booted_host import host_of
+from tests.real.hosts.booted_host import MEMORY, host_of
 from tests.real.hosts.releases import Releases
 from tests.real.hosts.story import Story, fat_stick
 from tests.real.processes import ROOT
@@ -29,7 +30,8 @@ class Tell(Protocol):
 def story_on(suite: str, releases: Releases, vendor: Vendor, folder: Path) -> Iterator[Story]:
     """A host of that suite, off; at the end of the story its figures are written down.
 
-    `processor` is what this process and all that it has waited for used, in seconds.
+    `processor` is what this process and all that it has waited for used, in seconds; `load` the machine's over the last
+    five minutes.
     """
     upstream = folder / "upstream"
     upstream.mkdir()
@@ -40,6 +42,8 @@ def story_on(suite: str, releases: Releases, vendor: Vendor, folder: Path) -> It
             story.seconds("making the root", begun)
             yield story
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    story.took["on disk"] = float(not host.folder.is_relative_to(MEMORY))
+    story.took["load"] = round(os.getloadavg()[1], 1)
     story.took["processor"] = round(sum(each.ru_utime + each.ru_stime for each in used), 2)
     KEPT.mkdir(parents=True, exist_ok=True)
     (KEPT / f"{suite}.json").write_text(json.dumps(story.took, indent=1) + "\n")
