@@ -390,6 +390,7 @@ def uninstall(story: Story) -> None:
     refused = story.ao("uninstall", "--purge", "--yes", expect=119)
     assert refused["error"]["code"] == "usage_unsaved"
     gone = story.ao("uninstall", "--purge", "--yes", "--usage-to", "/media/usb")
+    assert "ao-" not in story.host.run("ls", "/dev/shm").out, "nor in memory"
     (told,) = [Path(each).name for each in gone["usage"]]
     story.vendor.reconcile([story.stick / told], story.stick)
 
