@@ -20,7 +20,7 @@ from typing import Any
 
 import openai
 
-PAUSE_SECONDS = 0.05
+PAUSE_SECONDS = 0.1
 QUESTION = [{"role": "user", "content": "Hello"}]
 
 

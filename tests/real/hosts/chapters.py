@@ -363,6 +363,7 @@ def back_up(story: Story) -> None:
         told = story.ao("backup", "/media/usb/site.backup", "--passphrase-file", "/media/usb/passphrase")
     assert told["outside"] == {
         "settings": "/etc/ao/settings.toml",
+        "files": [],
         "secrets": [{"name": "HELD_KEY", "where": f"{SECRETS}/HELD_KEY"}],
     }
     assert HELD_KEY not in json.dumps(told)
