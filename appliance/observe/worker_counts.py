@@ -32,6 +32,7 @@ class WorkerCounts:
     def __init__(self) -> None:
         registry = CollectorRegistry()
         self._refusals = _counter("ao_refusals_total", registry)
+        self._quota_refusals = _counter("ao_quota_refusals_total", registry)
         self._upstream_errors = _counter("ao_upstream_errors_total", registry)
         self._open = _gauge("ao_exchanges_open", registry)
         self._resting = _gauge("ao_deployment_resting", registry)
@@ -41,6 +42,9 @@ class WorkerCounts:
 
     def refused(self, code: str, status: int) -> None:
         self._refusals.labels(*self._kept("refusals", code, str(status))).inc()
+
+    def capped(self, tier: str, limit: str) -> None:
+        self._quota_refusals.labels(tier, limit).inc()
 
     def upstream_failed(self, deployment: str, code: str) -> None:
         self._upstream_errors.labels(*self._kept("upstream", deployment, code)).inc()
