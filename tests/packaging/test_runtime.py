@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import tarfile
 from pathlib import Path
 
 import pytest
 
-from runtime import build, fetch
+from bundle.places import Places
+from runtime import build, commands, fetch
 from runtime.cache import own_archive, prebuilt, sha256_of
 from runtime.errors import ArchiveChanged, RuntimeUnavailable
 from runtime.pins import PINS, Archive, Pins, inputs_key, read_pins
@@ -139,3 +141,13 @@ def test_an_archive_of_a_foreign_machine_names_neither_folder_that_it_was_built_
     for file in files:
         assert str(tmp_path) not in file.read_text()
         assert len(file.read_text()) == len(said)
+
+
+def test_a_build_for_another_machine_says_what_it_needs_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A Python for this machine, of the same version: kept nowhere, it is to be built before."""
+    monkeypatch.setattr(commands, "places", lambda *_: Places(tmp_path, tmp_path / "cache", (tmp_path / "runtimes",)))
+    (other,) = {"x86_64", "aarch64"} - {os.uname().machine}
+    assert commands.main(["build", "--arch", other]) == 1
+    assert capsys.readouterr().err.endswith(f"python packaging/runtime build --arch {os.uname().machine}\n")
