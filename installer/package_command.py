@@ -14,7 +14,7 @@ from installer.face import Face, Result, command
 from installer.fit import answers_in, require_fit
 from installer.host import Programs, look_at_host, on_disk, require_root
 from installer.host_commands import WAIT_SECONDS, Told, layout_of, switched
-from installer.layout import CURRENT, LAST_USAGE, PACKAGE_ANSWERS, REMOVE_DATA, STATE, Layout
+from installer.layout import CURRENT, DATABASE, LAST_USAGE, PACKAGE_ANSWERS, REMOVE_DATA, STATE, Layout
 from installer.package import (
     Way,
     accepted,
@@ -39,7 +39,7 @@ _wait = click.option(
 _tree = click.argument("tree", type=click.Path(path_type=Path))
 NOT_RUNNING = (
     "systemd does not run here: nothing was started, and this host was not looked at.",
-    "Left to do when it has booted: ao preflight, ao setup, and what that tells.",
+    "Left to do when it has booted: ao preflight; and ao setup, where there is no site yet.",
 )
 
 
@@ -151,7 +151,12 @@ def _installed(face: Face, layout: Layout, release: Tree, told: Told, *, first: 
         names = accepted(ready.read_text("utf-8"), where=str(ready)) if ready else ()
         require_fit(answers or Answers(), names, now=face.now, environment=face.environment)
     done = take(layout, answers, release, told.tell)
-    after = ["The gateway runs."] if done.started else [*([] if running else NOT_RUNNING), "Next: ao setup."]
+    if done.started:
+        after: tuple[str, ...] = ("The gateway runs.",)
+    elif not running:
+        after = NOT_RUNNING
+    else:
+        after = ("Next: systemctl start ao" if on_disk(layout, DATABASE).is_file() else "Next: ao setup",)
     return Result(
         {"version": done.version, "started": done.started, "running": running, "steps": list(done.steps)},
         [f"Release {done.version} is installed.", *after],

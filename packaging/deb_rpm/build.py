@@ -56,7 +56,7 @@ def _write(file: Path, content: bytes) -> Path:
 
 
 def _run_nfpm(name: Name, config: Path, target: Path, epoch: int) -> None:
-    command = [str(_nfpm()), "package", "--config", str(config), "--packager", name.kind, "--target", str(target)]
+    command = [str(nfpm()), "package", "--config", str(config), "--packager", name.kind, "--target", str(target)]
     done = subprocess.run(
         command,
         env={"SOURCE_DATE_EPOCH": str(epoch), "PATH": "/usr/bin:/bin", "HOME": str(config.parent)},
@@ -69,7 +69,7 @@ def _run_nfpm(name: Name, config: Path, target: Path, epoch: int) -> None:
         raise BundleRefused(f"{name.file} cannot be packed: {(done.stderr or done.stdout).strip()[-2000:]}")
 
 
-def _nfpm() -> Path:
+def nfpm() -> Path:
     """The program of the pinned distribution, wherever that is installed. Raises InputMissing."""
     try:
         files = distribution("nfpm").files or []

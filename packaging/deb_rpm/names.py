@@ -47,7 +47,9 @@ def name_of(kind: str, version: str, arch: str) -> Name:
 def packaged_version(version: str) -> str:
     found = _VERSION.fullmatch(version)
     if found is None:
-        raise BundleRefused(f"{version} cannot be a package's version: 1.2.3, or 1.2.3 with alpha, beta or rc and a number.")
+        raise BundleRefused(
+            f"{version} cannot be a package's version: 1.2.3, or 1.2.3 with alpha, beta or rc and a number."
+        )
     numbers, stage, count = found.groups()
     return f"{numbers}~{stage}{count}" if stage else numbers
 

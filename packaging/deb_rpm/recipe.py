@@ -1,4 +1,4 @@
-"""What nfpm is told to pack: the release's tree as it is, the documents, and what the package needs. Pure but for names.
+"""What nfpm is told to pack: the release's tree as it is, the documents, and what the package needs.
 
 Promise: every file and folder is listed with its own mode and one date, and every folder below ours is the package's, so
 that nothing is left when it goes. nfpm looks for nothing by itself.
@@ -39,6 +39,9 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     ),
 }
 """What a host must have. systemd need not run when the package is installed."""
+
+BEFORE_THE_SCRIPTS = ("/usr/sbin/useradd", "systemd >= 232")
+"""What an rpm's scripts use: it comes first where all are installed at once, as a system is made."""
 
 SCRIPTS: Mapping[str, str] = {
     **{"preinst": "preinstall", "postinst": "postinstall", "prerm": "preremove", "postrm": "postremove"},
@@ -86,10 +89,11 @@ def recipe(name: Name, of: Facts, tree: Path, parts: Parts) -> dict[str, Any]:
             "group": "Applications/Internet",
             "buildhost": PACKAGE,
             "compression": "gzip:6",
+            "requires": {"post": list(BEFORE_THE_SCRIPTS)},
             "scripts": {"verify": str(parts.scripts["verify"])},
         }
     else:
-        found["deb"] = {"arch": name.machine, "compression": "gzip"}
+        found["deb"] = {"arch": name.machine, "compression": "gzip:6"}
     return found
 
 

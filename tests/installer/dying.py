@@ -20,7 +20,7 @@ def die_before(change: int, act: Callable[[], object]) -> bool:
     """Runs `act` in a process of its own. False: it came to its end before that many changes."""
     child = os.fork()
     if child == 0:
-        _count_down(change)
+        count_down(change)
         try:
             act()
         except BaseException as fault:
@@ -35,7 +35,8 @@ def die_before(change: int, act: Callable[[], object]) -> bool:
     return False
 
 
-def _count_down(change: int) -> None:
+def count_down(change: int) -> None:
+    """From here on this process has so many changes to live."""
     left = change
 
     def hook(event: str, arguments: tuple[object, ...]) -> None:
