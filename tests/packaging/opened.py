@@ -51,7 +51,7 @@ def in_run(file: Path) -> dict[str, Packed]:
             return dict(_in_tar(archive))
 
 
-def _in_tar(stream: IO[bytes]) -> Iterator[tuple[str, Packed]]:
+def _in_tar(stream: IO[bytes] | gzip.GzipFile) -> Iterator[tuple[str, Packed]]:
     with tarfile.open(fileobj=stream, mode="r|") as archive:
         for each in archive:
             assert each.isfile() or each.isdir(), each.name

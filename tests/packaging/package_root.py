@@ -19,10 +19,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.real.booted_host import tree_of
 from tests.real.processes import ROOT
 
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
 SECONDS = 120
+BY_ITSELF = (
+    *("var/lib/dpkg", "var/lib/rpm", "var/log", "var/tmp", "var/cache", "tmp", "root", "etc/.pwd.lock"),
+    *("etc/passwd-", "etc/group-", "etc/shadow-", "etc/gshadow-", "etc/subuid-", "etc/subgid-"),
+)
 _MOUNTS = """
 set -eu
 mount -t tmpfs -o mode=0755 tmpfs "$1"
@@ -40,9 +45,10 @@ exec sleep infinity
 
 @dataclass(frozen=True)
 class PackageRoot:
-    """`folder` is the root as it can be read from here."""
+    """`folder` is the root as it can be read from here, `layer` what in it is not as on this machine."""
 
     folder: Path
+    layer: Path
     pid: int
     inside: Path
 
@@ -61,6 +67,19 @@ class PackageRoot:
         assert code is None or done.returncode == code, (command, done.returncode, done.stdout)
         return done.stdout
 
+    def changed(self) -> dict[str, tuple[object, ...]]:
+        """Every name that is not as on this machine, but for what package managers and useradd note of themselves."""
+        found = tree_of(self.layer, without=BY_ITSELF)
+        return {name: facts for name, facts in found.items() if not _is_as_here(Path("/") / name, facts)}
+
+
+def _is_as_here(file: Path, facts: tuple[object, ...]) -> bool:
+    if not os.path.lexists(file):
+        return False
+    here = file.lstat()
+    content = file.read_bytes() if file.is_file() and not file.is_symlink() else None
+    return (here.st_mode, here.st_uid, here.st_gid, content) == facts
+
 
 @contextmanager
 def package_root() -> Iterator[PackageRoot]:
@@ -69,8 +88,10 @@ def package_root() -> Iterator[PackageRoot]:
     with tempfile.TemporaryDirectory(prefix="ao-package-root-") as folder:
         places = sorted({str(ROOT), sys.prefix, sys.base_prefix} - {"/usr"})
         holder = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", "unshare", "-m", "--propagation", "private"]
-            + ["sh", "-c", _MOUNTS, "sh", folder, *places],
+            [
+                *("setpriv", "--pdeathsig", "KILL", "unshare", "-m", "--propagation", "private"),
+                *("sh", "-c", _MOUNTS, "sh", folder, *places),
+            ],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
@@ -81,10 +102,10 @@ def package_root() -> Iterator[PackageRoot]:
                 _, why = holder.communicate()
                 pytest.skip(f"this machine cannot lay one root over another: {why.decode()[-300:]}")
             inside = Path(folder) / "root"
-            yield PackageRoot(Path(f"/proc/{holder.pid}/root{inside}"), holder.pid, inside)
+            seen = Path(f"/proc/{holder.pid}/root{folder}")
+            yield PackageRoot(seen / "root", seen / "upper", holder.pid, inside)
         finally:
-            with_all = holder.poll() is None
-            if with_all:
+            if holder.poll() is None:
                 os.killpg(holder.pid, signal.SIGKILL)
             holder.communicate()
 

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bundle import bill
-from bundle.facts import Facts, read_facts
-from deb_rpm.build import build, nfpm
-from deb_rpm.names import PACKAGE, 
+from deb_rpm.build import nfpm
+from deb_rpm.names import PACKAGE
 from tests.installer import made_up
 from tests.packaging.package_root import PackageRoot
 from tests.real.processes import ROOT
@@ -32,7 +31,13 @@ HOST = {
     "version": "1",
     "maintainer": "nobody <nobody@example.invalid>",
     "description": "What a host of rpm's has.",
-    "provides": ["libc.so.6(GLIBC_2.28)(64bit)", "libgcc_s.so.1()(64bit)", "systemd = 252", "/usr/sbin/useradd", "/bin/sh"],
+    "provides": [
+        "libc.so.6(GLIBC_2.28)(64bit)",
+        "libgcc_s.so.1()(64bit)",
+        "systemd = 252",
+        "/usr/sbin/useradd",
+        "/bin/sh",
+    ],
     "contents": [],
 }
 
@@ -47,7 +52,8 @@ def small_tree(
     del told["what a later one adds"]
     facts = json.dumps({**told, "built_at": "2026-11-23T00:00:00Z", "glibc": "2.28", "python": "3.13.5"})
     texts = {"bin/ao": ao, "facts.json": facts, bill.NOTICES: "# Notices\n"}
-    lines = dict(reversed(line.split("  ")) for line in (folder / "MANIFEST").read_text().splitlines())
+    listed = [line.split("  ") for line in (folder / "MANIFEST").read_text().splitlines()]
+    lines = {name: digest for digest, name in listed}
     for name, text in texts.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text)
@@ -58,31 +64,41 @@ def small_tree(
 
 @dataclass(frozen=True)
 class Manager:
-    """dpkg, or rpm: the same words for what they both do."""
+    """dpkg, or rpm: the same words for what they both do. Each returns what was said."""
 
     kind: str
     root: PackageRoot
 
-    def install(self, package: Path, *, older: bool = False, code: int | None = 0, env: dict[str, str] | None = None) -> str:
-        """As an operator does it, also over another version."""
+    def install(self, package: Path, *, fails: bool = False, env: dict[str, str] | None = None) -> str:
+        """As an operator does it, also over a newer version. `fails`: a script of the package does."""
         if self.kind == "deb":
-            return self.root.run("dpkg", "-i", *(["--force-downgrade"] if older else []), str(package), code=code, env=env)
-        return self.root.run(*RPM, "-U", *(["--oldpackage"] if older else []), str(package), code=code, env=env)
+            code = 1 if fails else 0
+            return self.root.run("dpkg", "-i", "--force-downgrade", str(package), code=code, env=env)
+        return self.root.run(*RPM, "-U", "--oldpackage", "--replacepkgs", str(package), code=None, env=env)
 
-    def remove(self, *, code: int | None = 0) -> str:
+    def again(self, version: str) -> str:
+        """What is to be done after the cause of a failure has been mended."""
+        tree = f"/usr/lib/{PACKAGE}/{version}"
+        words = (
+            ["dpkg", "--configure", PACKAGE] if self.kind == "deb" else [f"{tree}/bin/ao", "package", "install", tree]
+        )
+        return self.root.run(*words)
+
+    def remove(self, *, code: int | None = 0, env: dict[str, str] | None = None) -> str:
         words = ["dpkg", "-r", PACKAGE] if self.kind == "deb" else [*RPM, "-e", PACKAGE]
-        return self.root.run(*words, code=code)
+        return self.root.run(*words, code=code, env=env)
 
     def verify(self) -> str:
-        """Nothing where all is as it was packed and in force."""
+        """Nothing where all is as it was packed, and in force."""
         words = ["dpkg", "-V", PACKAGE] if self.kind == "deb" else [*RPM, "-V", PACKAGE]
-        return self.root.run(*words, code=None)
+        return self.root.run(*words, code=None).strip()
 
-    def version(self) -> str:
-        """What is installed and configured, as the package manager has it; empty where nothing is."""
+    def status(self) -> str:
+        """The version and, where it is not simply installed, what is the matter with it."""
         if self.kind == "deb":
-            told = self.root.run("dpkg-query", "-W", "-f", "${Status} ${Version}", PACKAGE, code=None)
-            return told.removeprefix("install ok installed ") if "ok installed" in told else ""
+            words = ["dpkg-query", "-W", "-f", "${Version} ${db:Status-Status}", PACKAGE]
+            told = self.root.run(*words, code=None)
+            return "" if "no packages found" in told else told.removesuffix(" installed")
         told = self.root.run(*RPM, "-q", "--qf", "%{VERSION}\\n", PACKAGE, code=None)
         return "" if "not installed" in told else told.strip()
 
