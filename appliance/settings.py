@@ -26,10 +26,11 @@ DEFAULT_FILE = Path("/etc/ao/settings.toml")
 
 
 class Settings(BaseModel):
-    """`secrets_dir` holds one file per `${NAME}` (systemd's credentials folder works); `workers` are processes;
-    each has at most `streams_per_worker` streams under way; `metrics_from` are the networks whose hosts may read
-    /metrics; no call is let in while less than `keep_free_mib` is free where the state lies; `admin_listen` is where
-    the admin API is: `unix:PATH`, `ADDRESS:PORT` (of this host alone) or `none`; left out, a socket by the state.
+    """`secrets_dir` holds one file per `${NAME}` (systemd's credentials folder works); `workers` are processes; each
+    has at most `streams_per_worker` streams under way, and `body_memory_mib` for all large bodies together;
+    `metrics_from` are the networks whose hosts may read /metrics; no call is let in while less than `keep_free_mib` is
+    free where the state lies; `admin_listen` is where the admin API is: `unix:PATH`, `ADDRESS:PORT` (of this host
+    alone) or `none`; left out, a socket by the state.
     With `tls_certificate` (PEM, the signers after it) and `tls_key` (PEM) the gateway speaks TLS alone."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,6 +41,7 @@ class Settings(BaseModel):
     workers: int = Field(default=1, ge=1, le=256)
     secrets_dir: Path | None = None
     streams_per_worker: int = Field(default=1000, ge=1, le=100_000)
+    body_memory_mib: int = Field(default=512, ge=64, le=1_048_576)
     metrics_from: tuple[IPvAnyNetwork, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
     keep_free_mib: int = Field(default=KEEP_FREE_BYTES // 2**20, ge=1, le=1_048_576)
     admin_listen: str | None = None
@@ -70,12 +72,16 @@ class Settings(BaseModel):
         return AdminListen.in_folder(self.state_dir) if self.admin_listen is None else listen_in(self.admin_listen)
 
 
-def load_settings(file: Path | None, environment: Mapping[str, str], options: Mapping[str, Any]) -> Settings:
-    """The settings in force. `options` are command-line values; None means not given. Raises SettingsRefused."""
+def chosen_file(file: Path | None, environment: Mapping[str, str]) -> Path | None:
+    """Which file the settings are read from, if any."""
     named = environment.get("AO_SETTINGS")
     chosen = file or (Path(named) if named else None)
-    if chosen is None and DEFAULT_FILE.is_file():
-        chosen = DEFAULT_FILE
+    return DEFAULT_FILE if chosen is None and DEFAULT_FILE.is_file() else chosen
+
+
+def load_settings(file: Path | None, environment: Mapping[str, str], options: Mapping[str, Any]) -> Settings:
+    """The settings in force. `options` are command-line values; None means not given. Raises SettingsRefused."""
+    chosen = chosen_file(file, environment)
     facts: dict[str, Any] = _read(chosen) if chosen else {}
     for variable, name in (("AO_STATE_DIR", "state_dir"), ("CREDENTIALS_DIRECTORY", "secrets_dir")):
         if environment.get(variable):

@@ -35,7 +35,7 @@ from appliance.listener_certificate import check_pair
 from appliance.observe.books import Books, Seen
 from appliance.observe.exposition import Exposition
 from appliance.observe.tally import Tally
-from appliance.observe.worker_counts import empty_folder
+from appliance.observe.worker_counts import empty_folder, remove_folder
 from appliance.operations.usage import CLOCK_LEAD, STEADY_LEAD, drop_old, seal_due
 from appliance.probing import Prober, Target, targets_in
 from appliance.settings import Settings
@@ -111,6 +111,7 @@ def serve(settings: Settings, *, on_ready: Callable[[Site, Standing], None], by:
             _close_books(site, run)
     finally:
         gateway.stop()
+        remove_folder(metrics)
         lock.release()
         site.close()
 

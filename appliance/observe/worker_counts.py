@@ -2,13 +2,14 @@
 
 Kept by prometheus_client in mapped files, one set a process, so that the sum over workers is right and a worker's death
 takes nothing away. They lie in memory (/dev/shm): on a disk that is full, touching a new page of a mapped file ends the
-process. The folder is emptied at start, and named in PROMETHEUS_MULTIPROC_DIR before a worker exists.
+process. The folder is emptied at start, named in PROMETHEUS_MULTIPROC_DIR before a worker exists, and gone at the end.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import stat
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -31,6 +32,7 @@ class WorkerCounts:
     def __init__(self) -> None:
         registry = CollectorRegistry()
         self._refusals = _counter("ao_refusals_total", registry)
+        self._quota_refusals = _counter("ao_quota_refusals_total", registry)
         self._upstream_errors = _counter("ao_upstream_errors_total", registry)
         self._open = _gauge("ao_exchanges_open", registry)
         self._resting = _gauge("ao_deployment_resting", registry)
@@ -40,6 +42,9 @@ class WorkerCounts:
 
     def refused(self, code: str, status: int) -> None:
         self._refusals.labels(*self._kept("refusals", code, str(status))).inc()
+
+    def capped(self, tier: str, limit: str) -> None:
+        self._quota_refusals.labels(tier, limit).inc()
 
     def upstream_failed(self, deployment: str, code: str) -> None:
         self._upstream_errors.labels(*self._kept("upstream", deployment, code)).inc()
@@ -81,6 +86,11 @@ def empty_folder(state: Path) -> Path:
                     file.unlink(missing_ok=True)
                 return folder
     raise StateUnwritable("No folder for metrics can be made.", where=str(state))
+
+
+def remove_folder(folder: Path) -> None:
+    """When no process maps its files any more: memory that nobody would give back before the host's next start."""
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_ours(folder: Path) -> bool:

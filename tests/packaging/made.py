@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,22 +49,32 @@ def made(arch: str) -> Made:
     assert arch in ARCHITECTURES
     known = where()
     kept = known.cache / f"made-{arch}-{_key()}"
-    if not kept.is_dir():
-        known.cache.mkdir(parents=True, exist_ok=True)
-        making = Path(tempfile.mkdtemp(dir=known.cache, prefix=".making-"))
-        try:
-            of = assemble(making / "tree", arch, known, read_pins(), __version__, BUILD_TIME, UPGRADES_FROM)
-            pack(making / "tree", of, int(BUILD_TIME.timestamp()), making)
-            making.chmod(0o755)
-            making.rename(kept)
-        except OSError:
-            if not kept.is_dir():  # another run of the tests may have been quicker
-                raise
-        finally:
-            shutil.rmtree(making, ignore_errors=True)
-        _forget(known.cache, arch)
+    with _alone(known.cache / f".{kept.name}.lock"):
+        if not kept.is_dir():
+            _make(kept, arch, known)
+            _forget(known.cache, arch)
     (run_file,) = kept.glob("*.run")
     return Made(read_facts(kept / "tree"), kept / "tree", run_file)
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Tests that run beside each other wait for the one that makes it: it is half as long for both."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
+def _make(kept: Path, arch: str, known: Places) -> None:
+    making = Path(tempfile.mkdtemp(dir=known.cache, prefix=".making-"))
+    try:
+        of = assemble(making / "tree", arch, known, read_pins(), __version__, BUILD_TIME, UPGRADES_FROM)
+        pack(making / "tree", of, int(BUILD_TIME.timestamp()), making)
+        making.chmod(0o755)
+        making.rename(kept)
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
 
 
 def _key() -> str:
@@ -78,3 +91,4 @@ def _forget(cache: Path, arch: str) -> None:
     old = sorted(cache.glob(f"made-{arch}-*"), key=lambda each: each.stat().st_ctime, reverse=True)
     for each in old[KEPT:]:
         shutil.rmtree(each, ignore_errors=True)
+        each.with_name(f".{each.name}.lock").unlink(missing_ok=True)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.booted_host import tree_of
+from tests.real.hosts.booted_host import tree_of
 from tests.real.processes import ROOT
 
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
