@@ -1,7 +1,7 @@
 """What nfpm is told to pack: the release's tree as it is, the documents, and what the package needs.
 
-Promise: every file and folder is listed with its own mode and one date, and every folder below ours is the package's, so
-that nothing is left when it goes. nfpm looks for nothing by itself.
+Promise: every file and folder is listed with its own mode and one date, and every folder below ours is the package's,
+so that nothing is left when it goes. nfpm looks for nothing by itself.
 """
 
 from __future__ import annotations
