@@ -61,7 +61,7 @@ class Opened:
     def unpack(self, into: Path) -> None:
         """The root file system, as a runtime lays it out. Owners are set where this process may do that."""
         for layer in self.layers:
-            _tar(layer).extractall(into, filter=_as_it_is)
+            _tar(layer).extractall(into, filter=_as_it_is)  # noqa: S202 - an image that was just made
 
 
 def open_image(file: Path) -> Opened:
@@ -103,7 +103,7 @@ def _members(layer: bytes, number: int) -> list[Member]:
 
 
 def _tar(layer: bytes) -> tarfile.TarFile:
-    return tarfile.open(fileobj=BytesIO(layer), mode="r:")  # noqa: SIM115 - over bytes in memory
+    return tarfile.open(fileobj=BytesIO(layer), mode="r:")
 
 
 def _as_it_is(member: tarfile.TarInfo, _into: str) -> tarfile.TarInfo:

@@ -23,7 +23,7 @@ def make_image(tree: Path, facts: Facts, epoch: int, where: Places, pins: Pins, 
     into.mkdir(parents=True, exist_ok=True)
     files = packages(pins, facts.arch, where.cache / "debian")
     libraries: dict[str, bytes] = {}
-    for package, file in files.items():
+    for package, file in files:
         libraries |= shared_libraries(package, file)
         if package.component == "glibc" and text_of(file, "usr/share/doc/libc6/copyright") != _copyright():
             raise ImageClosed([f"{package.name} {package.version}: its licence is not the one kept in the tree"])

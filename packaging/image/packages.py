@@ -21,15 +21,15 @@ _AR = b"!<arch>\n"
 _HEADER = 60
 
 
-def packages(pins: Pins, arch: str, into: Path) -> Mapping[Package, Path]:
-    """Each package's file. Raises PackageUnavailable naming the one that cannot be had."""
+def packages(pins: Pins, arch: str, into: Path) -> list[tuple[Package, Path]]:
+    """Each package with its file. Raises PackageUnavailable naming the one that cannot be had."""
     into.mkdir(parents=True, exist_ok=True)
-    files = {each: into / f"{each.name}_{each.sha256[arch]}.deb" for each in pins.packages}
-    missing = [each for each, file in files.items() if not (file.is_file() and sha256_of(file) == each.sha256[arch])]
+    files = [(each, into / f"{each.name}_{each.sha256[arch]}.deb") for each in pins.packages]
+    missing = [pair for pair in files if not (pair[1].is_file() and sha256_of(pair[1]) == pair[0].sha256[arch])]
     if missing:
         options = _options(pins.suite, arch, into / f"apt-{arch}")
-        for each in missing:
-            _fetch(each, arch, options, files[each])
+        for package, file in missing:
+            _fetch(package, arch, options, file)
     return files
 
 

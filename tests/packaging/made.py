@@ -17,7 +17,10 @@ from licensing.version import BUILD_TIME, UPGRADES_FROM, __version__
 from runtime.cache import own_archive, prebuilt
 from runtime.pins import read_pins
 
-SOURCES = ("appliance", "licensing", "media", "installer", "packaging", "pyproject.toml", "README.md", "LICENCE")
+SOURCES = (
+    *("appliance", "licensing", "media", "installer", "pyproject.toml", "README.md", "LICENCE"),
+    *("packaging/bundle", "packaging/runtime", "packaging/locks"),
+)
 KEPT = 4
 """How many made releases stay in the cache: each is 200 MB."""
 
