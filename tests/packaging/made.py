@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from bundle.facts import ARCHITECTURES, Facts, read_facts
 from bundle.places import ROOT, Places, places
 from bundle.run_file import pack
 from bundle.tree import assemble
+from image.archive import Opened, open_image
+from image.make import make_image
+from image.oci import name_of
+from image.pins import read_image_pins
 from licensing.version import BUILD_TIME, UPGRADES_FROM, __version__
 from runtime.cache import own_archive, prebuilt
 from runtime.pins import read_pins
@@ -62,14 +67,43 @@ def made(arch: str) -> Made:
                 raise
         finally:
             shutil.rmtree(making, ignore_errors=True)
-        _forget(known.cache, arch)
+        _forget(known.cache, f"made-{arch}")
     (run_file,) = kept.glob("*.run")
     return Made(read_facts(kept / "tree"), kept / "tree", run_file)
 
 
-def _key() -> str:
+@dataclass(frozen=True)
+class MadeImage:
+    """The image of a made release: as a file, and as it is read back from it."""
+
+    of: Made
+    file: Path
+    opened: Opened
+
+
+def made_image(of: Made) -> MadeImage:
+    """The image of this tree's release, from the cache where it was made before."""
+    known = where()
+    kept = known.cache / f"image-{of.facts.arch}-{_key((*SOURCES, 'packaging/image'))}"
+    if not kept.is_dir():
+        making = Path(tempfile.mkdtemp(dir=known.cache, prefix=".making-"))
+        try:
+            make_image(of.tree, of.facts, int(BUILD_TIME.timestamp()), known, read_image_pins(), making)
+            making.chmod(0o755)
+            making.rename(kept)
+        except OSError:
+            if not kept.is_dir():
+                raise
+        finally:
+            shutil.rmtree(making, ignore_errors=True)
+        _forget(known.cache, f"image-{of.facts.arch}")
+    file = kept / name_of(of.facts)
+    return MadeImage(of, file, open_image(file))
+
+
+def _key(sources: Sequence[str] = SOURCES) -> str:
     digest = hashlib.sha256()
-    for source in SOURCES:
+    for source in sources:
         root = ROOT / source
         for file in sorted([root] if root.is_file() else root.rglob("*")):
             if file.is_file() and "__pycache__" not in file.parts and "vendor" not in file.parts:
@@ -77,7 +111,7 @@ def _key() -> str:
     return digest.hexdigest()[:16]
 
 
-def _forget(cache: Path, arch: str) -> None:
-    old = sorted(cache.glob(f"made-{arch}-*"), key=lambda each: each.stat().st_ctime, reverse=True)
+def _forget(cache: Path, what: str) -> None:
+    old = sorted(cache.glob(f"{what}-*"), key=lambda each: each.stat().st_ctime, reverse=True)
     for each in old[KEPT:]:
         shutil.rmtree(each, ignore_errors=True)
