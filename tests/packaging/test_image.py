@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import io
 import json
+import subprocess
 import tarfile
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -14,10 +14,12 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from appliance.settings import Settings
+from bundle.manifest import ordered
 from image.layout import CURRENT, DOCUMENTS, SETTINGS, STATE, USER
 from image.oci import name_of
 from image.pins import read_image_pins
 from licensing.version import BUILD_TIME, __version__
+from runtime.cache import sha256_of
 from tests.packaging.made import MadeImage
 
 pytestmark = pytest.mark.real
@@ -25,17 +27,14 @@ pytestmark = pytest.mark.real
 HOME = f"opt/ao/releases/{__version__}/"
 
 
-def test_it_holds_the_release_that_the_carried_file_holds_byte_for_byte(image_of_release: MadeImage) -> None:
-    data = image_of_release.of.run_file.read_bytes()
-    length = int(
-        next(line for line in data[:4096].decode("utf-8", "replace").splitlines() if "HEADER=" in line).split("=")[1]
+def test_it_holds_the_release_that_the_carried_file_holds_byte_for_byte(
+    image_of_release: MadeImage, tmp_path: Path
+) -> None:
+    unpacked = tmp_path / "carried"
+    subprocess.run(
+        ["sh", str(image_of_release.of.run_file), "--extract", str(unpacked)], check=True, capture_output=True
     )
-    with tarfile.open(fileobj=io.BytesIO(gzip.decompress(data[length:]))) as archive:
-        carried = {
-            each.name: hashlib.sha256(stream.read()).hexdigest()
-            for each in archive
-            if each.isreg() and (stream := archive.extractfile(each)) is not None
-        }
+    carried = {path.relative_to(unpacked).as_posix(): sha256_of(path) for path in ordered(unpacked) if path.is_file()}
     within = {
         each.path.removeprefix(HOME): each.digest
         for each in image_of_release.opened.members()
@@ -105,8 +104,6 @@ def test_all_is_roots_but_one_empty_folder_for_the_state(image_of_release: MadeI
 
 def test_its_settings_keep_the_state_in_a_folder_of_its_own_within_the_volume(image_of_release: MadeImage) -> None:
     """The volume's own folder may be the group's, as a cluster makes it: the state's is the gateway's alone."""
-    import tomllib
-
     settings = Settings.model_validate(tomllib.loads(image_of_release.opened.read(SETTINGS).decode()))
     assert settings.state_dir.parent == Path("/", STATE)
     assert (settings.host, settings.port) == ("0.0.0.0", 8080)

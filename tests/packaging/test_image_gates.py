@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import tarfile
 from dataclasses import replace
 from io import BytesIO
@@ -88,8 +89,6 @@ def test_a_program_beside_the_releases_is_stopped(tmp_path: Path) -> None:
 
 
 def _program(folder: Path) -> bytes:
-    import subprocess
-
     subprocess.run(["gcc", "-o", "of", "of.c"], cwd=folder, check=True)
     return (folder / "of").read_bytes()
 
