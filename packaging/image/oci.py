@@ -57,7 +57,7 @@ def config_of(facts: Facts, layers: Sequence[Layer]) -> dict[str, Any]:
             "Cmd": ["serve", "--wait"],
             "WorkingDir": f"/{STATE}",
             "StopSignal": "SIGTERM",
-            "Labels": annotations(facts),
+            "Labels": told_of(facts),
         },
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{each.content}" for each in layers]},
         "history": [
@@ -67,7 +67,7 @@ def config_of(facts: Facts, layers: Sequence[Layer]) -> dict[str, Any]:
     }
 
 
-def annotations(facts: Facts) -> dict[str, str]:
+def told_of(facts: Facts) -> dict[str, str]:
     return {
         "org.opencontainers.image.created": facts.built_at,
         "org.opencontainers.image.title": "AO Appliance",
@@ -84,7 +84,7 @@ def write_image(facts: Facts, layers: Sequence[Layer], epoch: int, into: Path) -
             "mediaType": MANIFEST,
             "config": _described(CONFIG, _sha256(config), len(config)),
             "layers": [_described(MEDIA_TYPE, each.digest, each.size) for each in layers],
-            "annotations": annotations(facts),
+            "annotations": told_of(facts),
         }
     )
     digest = _sha256(manifest)
