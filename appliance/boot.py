@@ -87,4 +87,5 @@ def open_worker(settings: Settings) -> Worker:
         tag=tag,
         clock=lambda: datetime.now(UTC),
         stream_limit=settings.streams_per_worker,
+        body_limit=settings.body_memory_mib * 2**20,
     )

@@ -26,10 +26,11 @@ DEFAULT_FILE = Path("/etc/ao/settings.toml")
 
 
 class Settings(BaseModel):
-    """`secrets_dir` holds one file per `${NAME}` (systemd's credentials folder works); `workers` are processes;
-    each has at most `streams_per_worker` streams under way; `metrics_from` are the networks whose hosts may read
-    /metrics; no call is let in while less than `keep_free_mib` is free where the state lies; `admin_listen` is where
-    the admin API is: `unix:PATH`, `ADDRESS:PORT` (of this host alone) or `none`; left out, a socket by the state.
+    """`secrets_dir` holds one file per `${NAME}` (systemd's credentials folder works); `workers` are processes; each
+    has at most `streams_per_worker` streams under way, and `body_memory_mib` for all large bodies together;
+    `metrics_from` are the networks whose hosts may read /metrics; no call is let in while less than `keep_free_mib` is
+    free where the state lies; `admin_listen` is where the admin API is: `unix:PATH`, `ADDRESS:PORT` (of this host
+    alone) or `none`; left out, a socket by the state.
     With `tls_certificate` (PEM, the signers after it) and `tls_key` (PEM) the gateway speaks TLS alone."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,6 +41,7 @@ class Settings(BaseModel):
     workers: int = Field(default=1, ge=1, le=256)
     secrets_dir: Path | None = None
     streams_per_worker: int = Field(default=1000, ge=1, le=100_000)
+    body_memory_mib: int = Field(default=512, ge=64, le=1_048_576)
     metrics_from: tuple[IPvAnyNetwork, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
     keep_free_mib: int = Field(default=KEEP_FREE_BYTES // 2**20, ge=1, le=1_048_576)
     admin_listen: str | None = None

@@ -249,15 +249,14 @@ def _meant(status: int, body: bytes, wire: Wire | None) -> tuple[int, bytes]:
     return wire.refusal(status, body) if wire is not None and wire.refusal is not None else (status, body)
 
 
-def _refusal_of(status: int, body: bytes, retry_after: str | None, route: Route) -> GatewayRefusal:
+def _refusal_of(status: int, body: bytes, retry_after: int | None, route: Route) -> GatewayRefusal:
     if status in (401, 403):
         return UpstreamMisconfigured("The model server refused this gateway's own credentials.")
     if status == 404:
         return UpstreamMisconfigured(
             "The model server does not know the model that the config names, or has no such endpoint."
         )
-    wait = retry_after or ""
-    headers = ((b"retry-after", wait.encode()),) if wait.isascii() and wait.isdigit() else ()
+    headers = () if retry_after is None else ((b"retry-after", b"%d" % retry_after),)
     if status == 429:
         return UpstreamBusy("The model server is at its own limit.", headers=headers)
     if status == 503 and headers:

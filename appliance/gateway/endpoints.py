@@ -24,6 +24,7 @@ from appliance.gateway.errors import (
     MethodNotAllowed,
     ModelNotFound,
     PathNotFound,
+    RateLimited,
     TooManyStreams,
     body_for,
     error_body,
@@ -113,6 +114,8 @@ async def _answer(worker: Worker, scope: HTTPScope, receive: Receive, send: Send
         log.exception("%s: fault", request_id)
         refusal = Fault("The gateway failed on this request.")
     worker.counts.refused(refusal.code, refusal.http_status)
+    if isinstance(refusal, RateLimited) and refusal.cap is not None:
+        worker.counts.capped(*refusal.cap)
     if refusal.http_status in TELLING:
         _note_refused(worker, scope, refusal)
     extra: Headers = getattr(refusal, "headers", ())
@@ -160,15 +163,17 @@ async def _exchange(
     started = worker.monotonic()
     query = scope["query_string"].decode("latin-1")
     form: Upload | None = None
+    length = 0
     if endpoint in FORMS and not _is_json(endpoint, sent):
         form = Upload(receive, boundary_in(sent.get(b"content-type", b"")), worker.state_folder)
     try:
         if form is not None:
             call = Call(endpoint, await form.find_model(), {}, False, False, query=query, at=now.timestamp(), form=form)
-            receive, length = form.after, 0
+            receive = form.after
         else:
             body = await read_body(receive, worker.bodies)
-            call, length = parse_call(endpoint, body, query, now.timestamp(), _passed(endpoint, sent)), len(body)
+            length = len(body)
+            call = parse_call(endpoint, body, query, now.timestamp(), _passed(endpoint, sent))
         routes_for(snapshot, call.model, grant)
         if call.stream and worker.streams >= worker.stream_limit:
             raise TooManyStreams(
@@ -198,6 +203,7 @@ async def _exchange(
         headers = (*_ids(endpoint, request_id), *rate_headers(taken))
         await relay(worker, exchange, headers, receive, send)
     finally:
+        worker.bodies.let_go(length)
         if form is not None:
             form.close()
 

@@ -133,10 +133,21 @@ class TooManyStreams(GatewayRefusal):
     http_status = 503
 
 
+class BodiesTakeAllMemory(GatewayRefusal):
+    """The large bodies of calls under way take all the memory that a worker gives them."""
+
+    code = "too_many_large_requests"
+    http_status = 503
+    default_remedy = "Send it again in a moment; the operator can raise body_memory_mib in the settings."
+
+
 class RateLimited(GatewayRefusal):
+    """A cap is in the way. `cap` is whose (licence, org, team, key) and which one, for the metrics."""
+
     code = "rate_limit_exceeded"
     http_status = 429
     kind = "rate_limit_error"
+    cap: tuple[str, str] | None = None
 
 
 class TooManyAtOnce(RateLimited):

@@ -23,6 +23,12 @@ _BUDGETS: dict[Limit, str] = {
 
 def refusal_of(full: Full, moment: Moment) -> RateLimited:
     """In words, and as headers: `retry-after` in seconds, `x-ratelimit-*` where the cap is one of a minute."""
+    refusal = _worded(full, moment)
+    refusal.cap = (full.account.tier, full.limit)
+    return refusal
+
+
+def _worded(full: Full, moment: Moment) -> RateLimited:
     whose = f"{full.account.name} allows"
     if full.wait is None:
         allowed = _BUDGETS[full.limit].format(_told(full.limit, full.cap))

@@ -12,11 +12,14 @@ from typing import Any
 import msgspec
 from litestar.types import Receive
 
-from appliance.gateway.errors import BodyTooLarge, EncodingNotTaken, InvalidRequest, RequestTimeout
+from appliance.gateway.errors import BodiesTakeAllMemory, BodyTooLarge, EncodingNotTaken, InvalidRequest, RequestTimeout
 from appliance.providers.call import Call
 
 BODY_LIMIT_BYTES = 32 * 1024 * 1024
 BODY_SECONDS = 30.0
+BODIES_LIMIT_BYTES = 512 * 1024 * 1024
+"""The large bodies that one worker holds at once, of calls that are read and of calls that are answered."""
+LARGE_BYTES = 256 * 1024
 SLOWEST_BYTES_PER_SECOND = 16 * 1024
 """A body is whole within BODY_SECONDS and as long again as it would take at this pace."""
 
@@ -37,11 +40,16 @@ class ClientGone(Exception):
 
 
 class BodyWatch:
-    """Bodies that are being waited for. A timer for each would be a tenth of a call's cost; `look` is called now and
-    then instead."""
+    """Bodies that are being waited for, and the memory of large ones for as long as their calls last.
 
-    def __init__(self, seconds: float = BODY_SECONDS) -> None:
+    A timer for each would be a tenth of a call's cost; `look` is called now and then instead. Bodies below LARGE_BYTES
+    are not counted: a worker has not enough connections for them to matter.
+    """
+
+    def __init__(self, seconds: float = BODY_SECONDS, limit: int = BODIES_LIMIT_BYTES) -> None:
         self.seconds = seconds
+        self.held = 0
+        self._limit = limit
         self._due: dict[asyncio.Task[Any], float] = {}
         self._late: set[asyncio.Task[Any]] = set()
 
@@ -54,6 +62,20 @@ class BodyWatch:
 
     def extend(self, task: asyncio.Task[Any], received: int) -> None:
         self._due[task] += received / SLOWEST_BYTES_PER_SECOND
+
+    def hold(self, before: int, now: int) -> None:
+        """A body that was `before` bytes is `now`. Raises BodiesTakeAllMemory, and then counts nothing of it more."""
+        more = _counted(now) - _counted(before)
+        if self.held + more > self._limit:
+            raise BodiesTakeAllMemory(
+                "The large requests under way take all the memory that this gateway gives them.",
+                headers=((b"retry-after", b"1"),),
+            )
+        self.held += more
+
+    def let_go(self, size: int) -> None:
+        """The call of a body of so many bytes is over."""
+        self.held -= _counted(size)
 
     def end(self, task: asyncio.Task[Any]) -> None:
         del self._due[task]
@@ -73,24 +95,34 @@ class BodyWatch:
                 task.cancel()
 
 
+def _counted(size: int) -> int:
+    return size if size > LARGE_BYTES else 0
+
+
 async def read_body(receive: Receive, watch: BodyWatch) -> bytes:
-    """The whole body. Raises BodyTooLarge, RequestTimeout, ClientGone."""
+    """The whole body, which is `watch.let_go`'s when the call is over. Raises BodyTooLarge, RequestTimeout, ClientGone,
+    BodiesTakeAllMemory."""
     task = watch.begin()
+    held = 0
+    whole = False
     try:
         message = await receive()
         if message["type"] == "http.request" and not message.get("more_body", False):
             body: bytes = message["body"]
             if len(body) > BODY_LIMIT_BYTES:
                 raise _too_large()
+            watch.hold(0, len(body))
             return body
         parts: list[bytes] = []
-        size = 0
         while message["type"] == "http.request":
             parts.append(message["body"])
-            size += len(parts[-1])
+            size = held + len(parts[-1])
             if size > BODY_LIMIT_BYTES:
                 raise _too_large()
+            watch.hold(held, size)
+            held = size
             if not message.get("more_body", False):
+                whole = True
                 return b"".join(parts)
             watch.extend(task, len(parts[-1]))
             message = await receive()
@@ -100,6 +132,8 @@ async def read_body(receive: Receive, watch: BodyWatch) -> bytes:
         raise
     finally:
         watch.end(task)
+        if not whole:
+            watch.let_go(held)
     raise ClientGone
 
 

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 from ry import Client, Duration, Proxy, ReqwestError, Response
 
 from appliance.gateway.errors import UpstreamDown, UpstreamTimeout, UpstreamUnreachable
+from appliance.gateway.retry_after import seconds_of
 from appliance.gateway.tokens import Tokens
 from appliance.providers.call import UpstreamRequest
 
@@ -125,7 +126,8 @@ class HttpReply:
         self._stream: ResponseStream | None = None
         self.status: int = response.status
         self.content_type = _header(response, "content-type") or "application/octet-stream"
-        self.retry_after = _header(response, "retry-after")
+        asked = _header(response, "retry-after")
+        self.retry_after = None if asked is None else seconds_of(asked, _header(response, "date"), time.time())
         self.content_encoding = _header(response, "content-encoding")
 
     async def read(self) -> bytes:

@@ -21,7 +21,7 @@ from appliance.errors import ApplianceError, StateUnwritable
 from appliance.gateway.errors import Unavailable
 from appliance.gateway.exchange import Exchange
 from appliance.gateway.health import Health
-from appliance.gateway.request import BodyWatch
+from appliance.gateway.request import BODIES_LIMIT_BYTES, BodyWatch
 from appliance.gateway.slots import Slots
 from appliance.gateway.snapshot import JUDGE_SECONDS, Snapshot, take_snapshot
 from appliance.gateway.upstream import Clients
@@ -51,6 +51,7 @@ class Worker:
         tag: str,
         clock: Callable[[], datetime],
         stream_limit: int = 1000,
+        body_limit: int = BODIES_LIMIT_BYTES,
     ) -> None:
         self._site = site
         self._secrets = secrets
@@ -67,7 +68,7 @@ class Worker:
         self.quota = quota
         self._looked = self.monotonic()
         self.counts = counts
-        self.bodies = BodyWatch()
+        self.bodies = BodyWatch(limit=body_limit)
         self.streams = 0
         self.stream_limit = stream_limit
         self.clients = clients

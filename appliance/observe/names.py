@@ -64,6 +64,13 @@ METRICS: Final[Mapping[str, Metric]] = MappingProxyType(
                 "worker",
             ),
             Metric(
+                "ao_quota_refusals_total",
+                "counter",
+                ("tier", "limit"),
+                "Calls refused by a cap: whose (licence, org, team, key), and which one (rpm, tpm, tokens_day …).",
+                "worker",
+            ),
+            Metric(
                 "ao_upstream_errors_total",
                 "counter",
                 ("deployment", "code"),

@@ -31,6 +31,7 @@ class WorkerCounts:
     def __init__(self) -> None:
         registry = CollectorRegistry()
         self._refusals = _counter("ao_refusals_total", registry)
+        self._quota_refusals = _counter("ao_quota_refusals_total", registry)
         self._upstream_errors = _counter("ao_upstream_errors_total", registry)
         self._open = _gauge("ao_exchanges_open", registry)
         self._resting = _gauge("ao_deployment_resting", registry)
@@ -40,6 +41,9 @@ class WorkerCounts:
 
     def refused(self, code: str, status: int) -> None:
         self._refusals.labels(*self._kept("refusals", code, str(status))).inc()
+
+    def capped(self, tier: str, limit: str) -> None:
+        self._quota_refusals.labels(tier, limit).inc()
 
     def upstream_failed(self, deployment: str, code: str) -> None:
         self._upstream_errors.labels(*self._kept("upstream", deployment, code)).inc()

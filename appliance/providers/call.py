@@ -73,7 +73,7 @@ class Reply(Protocol):
 
     status: int
     content_type: str
-    retry_after: str | None
+    retry_after: int | None  # seconds
     content_encoding: str | None
 
     async def read(self) -> bytes: ...

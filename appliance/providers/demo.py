@@ -26,7 +26,7 @@ class DemoReply:
     def __init__(self, status: int, content_type: str, frames: list[bytes]) -> None:
         self.status = status
         self.content_type = content_type
-        self.retry_after: str | None = None
+        self.retry_after: int | None = None
         self.content_encoding: str | None = None
         self._frames = frames
 

@@ -25,6 +25,7 @@ SETTINGS: Final[dict[str, Any]] = {
     "workers": number,
     "secrets_dir": path,
     "streams_per_worker": number,
+    "body_memory_mib": number,
     "metrics_from": [address],
     "keep_free_mib": number,
 }

@@ -15,8 +15,8 @@ from .measure import Bench, Plan, Visit, cores, visit
 from .peers import LiteLLM, Portkey
 from .processes import BenchError, pinned
 from .report import Measured, write
+from .subjects import APPLIANCE, Subject
 from .subjects import SUBJECTS as OWN_SUBJECTS
-from .subjects import Subject
 from .tools import LOGS, OUTPUT, Endpoint, compile_tool, serving_upstream
 
 SUBJECTS: tuple[Subject, ...] = (*OWN_SUBJECTS, LiteLLM(), Portkey())
@@ -72,7 +72,7 @@ def try_visit(subject: Subject, upstream: Endpoint, measured: Measured, bench: B
 
 def measure_all(subjects: list[Subject], plan: Plan) -> Measured:
     """The rounds."""
-    measured = Measured(plan)
+    measured = Measured(plan, appliance=APPLIANCE.described)
     present = []
     for subject in subjects:
         if why := subject.missing():

@@ -55,9 +55,11 @@ def _of_the_run(report: dict[str, Any]) -> str:
     machine, plan = report["machine"], report["measured"]["plan"]
     day = datetime.fromisoformat(machine["date"])
     name = f"gateway-{day:%Y-%m-%d}.md"
+    # Reports from before releases were measured name the one Python that there was.
+    appliance = report["measured"].get("appliance") or f"Python {machine['python']}"
     return (
         f"Medians of {plan['rounds']} rounds of runs of {plan['seconds']:g} s, {day.day} {day:%B %Y}, "
-        f"{machine['cpu']}, {machine['cores']} cores,\nLinux {machine['kernel']}, Python {machine['python']}. "
+        f"{machine['cpu']}, {machine['cores']} cores,\nLinux {machine['kernel']}, {appliance}. "
         f"The whole report: [tests/bench/reports/](tests/bench/reports/{name})."
     )
 

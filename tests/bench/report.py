@@ -41,6 +41,8 @@ class Measured:
     visits: dict[str, list[Visit | None]] = field(default_factory=dict)  # by subject; None where a round failed
     not_measured: dict[str, str] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
+    appliance: str = ""
+    """What the row `ao` is: a release, or a checkout, and its Python."""
 
 
 @dataclass(frozen=True)
@@ -195,7 +197,8 @@ def markdown(measured: Measured) -> str:
     of_machine = ", ".join(f"{name} {value}" for name, value in machine().items())
     main = [main_row(name, of) for name, of in all_figures(measured).items()]
     parts = [
-        f"# What the gateway costs\n\n{of_machine}. Rounds: {plan.rounds}, runs of {plan.seconds:g} s.",
+        f"# What the gateway costs\n\n{of_machine}. Rounds: {plan.rounds}, runs of {plan.seconds:g} s.\n"
+        f"The appliance: {measured.appliance or 'not measured'}.",
         table(HEADINGS, [*main, BUDGET]),
         *([table(DETAIL_HEADINGS, details)] if (details := detail_rows(measured)) else []),
         NOTES.format(share=CORE_SHARE_NEEDED),

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import platform
 import shutil
 import socket
 import subprocess
@@ -17,11 +19,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+
+from tests.packaging.made import Made, made, runtime_is_kept
 
 from .processes import BenchError, Child, running
 from .tools import LOGS, Endpoint
 
+CHECKOUT = Path(sys.executable).with_name("ao")
 READY_SECONDS = 60.0
 POLL_SECONDS = 0.005
 RPM_CAP = 1_000_000
@@ -94,14 +100,30 @@ class Gateway(Subject):
 
 class Appliance(Gateway):
     """AO Appliance with all that it does on: key, licence, the caps of org, team and key, routing, journal, metrics.
-    The site is made beforehand."""
+    The release as it ships, with the Python that it carries; this checkout where no such Python is kept on this
+    machine. The site is made beforehand, by the checkout: it takes the vendor's side as well."""
 
     name = "ao"
     ready_path = "/readyz"
-    program = Path(sys.executable).with_name("ao")
+
+    @cached_property
+    def release(self) -> Made | None:
+        arch = os.uname().machine
+        return made(arch) if runtime_is_kept(arch) else None
+
+    @property
+    def program(self) -> Path:
+        return self.release.tree / "bin" / "ao" if self.release else CHECKOUT
+
+    @property
+    def described(self) -> str:
+        """What was measured, for the report."""
+        if self.release:
+            return f"release {self.release.facts.version} with its own Python {self.release.facts.python}"
+        return f"this checkout with Python {platform.python_version()}"
 
     def missing(self) -> str | None:
-        return None if self.program.exists() else f"{self.program} does not exist: run `make test` once, it installs it"
+        return None if CHECKOUT.exists() else f"{CHECKOUT} does not exist: run `make test` once, it installs it"
 
     def command(self, port: int, upstream: Endpoint, folder: Path) -> list[str]:
         to = f"http://127.0.0.1:{upstream.port}/v1"
@@ -114,10 +136,10 @@ class Appliance(Gateway):
         return [*serve, "--workers", "1"]
 
     def _done(self, *words: str) -> str:
-        made = subprocess.run([str(self.program), *words], check=False, capture_output=True, text=True)
-        if made.returncode != 0:
-            raise BenchError(f"ao {words[0]} failed: {made.stdout}{made.stderr}")
-        return made.stdout
+        done = subprocess.run([str(CHECKOUT), *words], check=False, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise BenchError(f"ao {words[0]} failed: {done.stdout}{done.stderr}")
+        return done.stdout
 
     def endpoint(self, child: Child, port: int, upstream: Endpoint) -> Endpoint:
         return self._made
@@ -141,7 +163,8 @@ class Nginx(Gateway):
         return ["nginx", "-e", "stderr", "-p", str(folder), "-c", str(configuration)]
 
 
-SUBJECTS: tuple[Subject, ...] = (Direct(), Appliance(), Nginx())
+APPLIANCE = Appliance()
+SUBJECTS: tuple[Subject, ...] = (Direct(), APPLIANCE, Nginx())
 """Those of this module; `peers` adds the field's gateways."""
 
 # keepalive_requests: nginx would otherwise close a connection after 1000 requests, which reads as an error.

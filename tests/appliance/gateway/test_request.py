@@ -8,8 +8,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from appliance.gateway.errors import BodyTooLarge, InvalidRequest
-from appliance.gateway.request import BODY_LIMIT_BYTES, BodyWatch, ClientGone, parse_call, read_body
+from appliance.gateway.errors import BodiesTakeAllMemory, BodyTooLarge, InvalidRequest
+from appliance.gateway.request import (
+    BODY_LIMIT_BYTES,
+    LARGE_BYTES,
+    BodyWatch,
+    ClientGone,
+    parse_call,
+    read_body,
+)
 
 
 def call_of(text: str) -> Any:
@@ -121,6 +128,33 @@ def test_an_app_that_leaves_while_it_sends_is_gone() -> None:
         read(Wire(b"abc", whole=False))
     with pytest.raises(ClientGone):
         read(Wire())
+
+
+def test_large_bodies_have_so_much_memory_together_and_no_more() -> None:
+    watch = BodyWatch(limit=4 * LARGE_BYTES)
+    part = bytes(LARGE_BYTES)
+
+    def taken(*parts: bytes, whole: bool = True) -> bytes:
+        async def reading() -> bytes:
+            return await read_body(Wire(*parts, whole=whole), watch)
+
+        return asyncio.run(reading())
+
+    first = taken(part, part, b"x")
+    assert watch.held == len(first)
+    for _ in range(10):
+        assert taken(part) == part, "which is not large"
+    with pytest.raises(BodiesTakeAllMemory) as refused:
+        taken(part, part, part)
+    assert (refused.value.http_status, refused.value.headers) == (503, ((b"retry-after", b"1"),))
+    with pytest.raises(ClientGone):
+        taken(part, b"x", whole=False)
+    with pytest.raises(BodiesTakeAllMemory):
+        taken(bytes(3 * LARGE_BYTES))
+    assert watch.held == len(first), "what was refused or broken off holds nothing"
+    watch.let_go(len(first))
+    assert watch.held == 0
+    assert len(taken(*[part] * 4)) == watch.held
 
 
 def test_members_decode_as_they_stand() -> None:

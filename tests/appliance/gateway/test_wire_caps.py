@@ -109,5 +109,7 @@ def test_a_cap_holds_from_the_next_request_and_so_does_taking_it_away(gateway: G
     refused = gateway.post("good")
     assert "This API key allows 1 requests a minute" in refused.json()["error"]["message"]
     assert 55 <= int(refused.headers["retry-after"]) <= 61
+    counted = 'ao_quota_refusals_total{limit="rpm",tier="key"} 1.0'
+    until(lambda: counted in httpx.get(f"{gateway.url}/metrics", timeout=10, trust_env=False).text.splitlines())
     limited(gateway, "keys", "limit", "tests", "--no", "rpm")
     assert gateway.post("good").status_code == 200

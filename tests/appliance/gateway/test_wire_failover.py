@@ -62,6 +62,7 @@ def test_when_nobody_answers_the_last_reason_is_told(gateway: Gateway) -> None:
     assert (busy.status_code, busy.json()["error"]["code"]) == (429, "upstream_rate_limited")
     assert busy.headers["retry-after"] == "7"
     assert gateway.entry(down.headers["x-request-id"]).attempts == 2
+    assert gateway.post("busy-until").headers["retry-after"] == "9", "a date, told on as seconds"
 
 
 @pytest.mark.parametrize(

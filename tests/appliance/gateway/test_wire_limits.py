@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import select
 import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from tests.appliance.gateways import Gateway, models_text
 pytestmark = pytest.mark.real
 
 STREAMS = 4
+BODIES_MIB = 64
 FLOOD = 400 * 2**20
 
 
@@ -44,7 +46,7 @@ def small(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Itera
     """A gateway of few streams."""
     folder = tmp_path_factory.mktemp("limits")
     settings = folder / "settings.toml"
-    settings.write_text(f"streams_per_worker = {STREAMS}\n")
+    settings.write_text(f"streams_per_worker = {STREAMS}\nbody_memory_mib = {BODIES_MIB}\n")
     routes = {name: [f"http://127.0.0.1:{upstream.port}/{name}/v1"] for name in ("good", "endless", "flood")}
     made = Gateway(folder, models_text(routes))
     made.extra_environment["AO_SETTINGS"] = str(settings)
@@ -204,6 +206,11 @@ def test_one_stream_too_many_is_refused_and_told_when_to_come_again(small: Gatew
         time.sleep(0.1)
 
 
+def wait_for_answers(lines: list[Line]) -> list[Line]:
+    ready, _, _ = select.select(lines, [], [], 30)
+    return ready
+
+
 def memory_mib(gateway: Gateway) -> int:
     return max(
         int(line.split()[1]) // 1024
@@ -228,6 +235,27 @@ def test_a_reader_that_stalls_holds_back_the_upstream_and_no_memory(small: Gatew
             written = now
         assert 0 < written < FLOOD / 4, "what the sockets hold, and no more"
         assert memory_mib(small) - before < 40
+
+
+def test_large_bodies_at_once_take_so_much_memory_and_the_next_is_told_to_come_again(small: Gateway) -> None:
+    begun = head(small) + b"content-length: %d\r\n\r\n" % BODY_LIMIT_BYTES
+    before = memory_mib(small)
+    with ExitStack() as stack:
+        lines = [stack.enter_context(Line(small)) for _ in range(3)]
+        for line in lines:
+            line.write(begun)
+        for _ in range(25):
+            for line in lines:
+                with suppress(ConnectionError):  # one is answered before it has said all
+                    line.write(bytes(2**20))
+        (answered,) = wait_for_answers(lines)
+        answer = answered.head()
+        assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+        assert memory_mib(small) - before < 2 * BODIES_MIB
+    for size in (1, 20):
+        body = {"model": "good", "messages": [{"role": "user", "content": "x" * (size * 2**20)}]}
+        for _ in range(5):
+            assert small.post("good", messages=body["messages"]).status_code == 200, "and lets go of it"
 
 
 def test_many_at_once_are_all_answered(small: Gateway) -> None:

@@ -154,6 +154,12 @@ SCRIPTS: dict[str, Script] = {
     "hangs-after-head": write(STREAM_HEAD, 60.0),
     "busy": reply(429, {"error": {"message": "slow down"}}),
     "busy-7": reply(429, {"error": {"message": "slow down"}}, "retry-after: 7"),
+    "busy-until": reply(
+        429,
+        {"error": {"message": "slow down"}},
+        "date: Sat, 28 Nov 2026 10:00:00 GMT",
+        "retry-after: Sat, 28 Nov 2026 10:00:09 GMT",
+    ),
     "refuses-400": echo_secrets,
     "refuses-422": reply(422, {"error": {"message": "temperature must be at most 2", "param": "temperature"}}),
     "refuses-text": reply(400, b"<html>bad</html>", kind="text/html"),

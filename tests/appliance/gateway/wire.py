@@ -48,6 +48,9 @@ class Line:
         self._file.close()
         self._socket.close()
 
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
     def write(self, data: bytes) -> None:
         self._socket.sendall(data)
 
