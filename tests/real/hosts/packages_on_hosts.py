@@ -1,4 +1,4 @@
-"""The appliance as a deb and as an rpm, on hosts that boot: up, down, failed, killed, removed, purged. Not in the suite.
+"""The appliance as a deb and as an rpm, on hosts that boot: up, down, failed, killed, removed, purged.
 
 `make test-packages` runs it. The host is Debian for both; Debian's rpm is the real one.
 """
