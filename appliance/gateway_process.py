@@ -32,7 +32,7 @@ from appliance.tls.local_identity import LocalIdentity
 from appliance.tls.material import Material
 
 STOP_SECONDS = 40.0
-READINESS_LIMIT_BYTES = 64 * 1024
+ANSWER_LIMIT_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,9 @@ class Readiness:
     status: int
     run: str | None
     body: bytes
+
+
+NOBODY = Readiness(0, None, b"")
 
 
 class GatewayProcess:
@@ -60,6 +63,10 @@ class GatewayProcess:
             },
             sockets.descriptors,
         )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def let_serve(self, material: Material | None) -> None:
         """Lets the loaded gateway serve, with this at its listener. Until then it has no worker and no state.
@@ -109,16 +116,16 @@ def check_port(settings: Settings) -> None:
             ) from exc
 
 
-def ask_readiness(settings: Settings, identity: LocalIdentity | None) -> Readiness:
-    """What a worker of this host's gateway says of itself. Nothing is raised: nobody there is no readiness."""
+def ask(settings: Settings, path: str, identity: LocalIdentity | None = None) -> Readiness:
+    """What a worker of this host's gateway answers on this path. Nothing is raised: nobody there is status 0."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - compared, not bound
     with closing(_connection(settings, host, identity)) as connection:
         try:
-            connection.request("GET", "/readyz", headers={"connection": "close"})
+            connection.request("GET", path, headers={"connection": "close"})
             answer = connection.getresponse()
-            return Readiness(answer.status, answer.headers.get(RUN_HEADER), answer.read(READINESS_LIMIT_BYTES))
+            return Readiness(answer.status, answer.headers.get(RUN_HEADER), answer.read(ANSWER_LIMIT_BYTES))
         except (OSError, http.client.HTTPException):
-            return Readiness(0, None, b"")
+            return NOBODY
 
 
 def _connection(settings: Settings, host: str, identity: LocalIdentity | None) -> http.client.HTTPConnection:

@@ -20,12 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from appliance.errors import NotServing, ReloadFailed
-from appliance.gateway_process import Readiness
+from appliance.gateway_process import ANSWER_LIMIT_BYTES, NOBODY, Readiness
 from appliance.state.socket_path import reaching
 from licensing.errors import Refusal
 
 NAME = "serve.sock"
 RELOAD_SECONDS = 60.0
+ASK_SECONDS = 5.0
+_NOBODY_BODY = b'{"ready":false,"code":"not_serving"}'
 
 
 class ServeSocket:
@@ -78,7 +80,23 @@ class ServeSocket:
 
 
 def _as_answer(readiness: Readiness) -> tuple[int, bytes]:
-    return (readiness.status, readiness.body) if readiness.status else (503, b'{"ready":false,"code":"not_serving"}')
+    return (readiness.status, readiness.body) if readiness.status else (503, _NOBODY_BODY)
+
+
+def ask_whether_ready(folder: Path) -> Readiness:
+    """What a worker of the gateway that serves this state says of itself, through the process that started it.
+
+    Status 0 where there is none."""
+    try:
+        with reaching(folder, NAME) as place:
+            connection = _AtSocket(place, ASK_SECONDS)
+            connection.request("GET", "/readyz")
+            answer = connection.getresponse()
+            status, body = answer.status, answer.read(ANSWER_LIMIT_BYTES)
+            connection.close()
+    except (OSError, http.client.HTTPException):
+        return NOBODY
+    return NOBODY if body == _NOBODY_BODY else Readiness(status, None, body)
 
 
 def ask_to_reload(folder: Path) -> None:

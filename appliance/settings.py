@@ -83,12 +83,16 @@ class Settings(BaseModel):
         return AdminListen.in_folder(self.state_dir) if self.admin_listen is None else listen_in(self.admin_listen)
 
 
-def load_settings(file: Path | None, environment: Mapping[str, str], options: Mapping[str, Any]) -> Settings:
-    """The settings in force. `options` are command-line values; None means not given. Raises SettingsRefused."""
+def chosen_file(file: Path | None, environment: Mapping[str, str]) -> Path | None:
+    """Which file the settings are read from, if any."""
     named = environment.get("AO_SETTINGS")
     chosen = file or (Path(named) if named else None)
-    if chosen is None and DEFAULT_FILE.is_file():
-        chosen = DEFAULT_FILE
+    return DEFAULT_FILE if chosen is None and DEFAULT_FILE.is_file() else chosen
+
+
+def load_settings(file: Path | None, environment: Mapping[str, str], options: Mapping[str, Any]) -> Settings:
+    """The settings in force. `options` are command-line values; None means not given. Raises SettingsRefused."""
+    chosen = chosen_file(file, environment)
     facts: dict[str, Any] = _read(chosen) if chosen else {}
     for variable, name in (("AO_STATE_DIR", "state_dir"), ("CREDENTIALS_DIRECTORY", "secrets_dir")):
         if environment.get(variable):

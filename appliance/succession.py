@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.errors import GatewayFailed, ReloadFailed
-from appliance.gateway_process import STOP_SECONDS, GatewayProcess, Readiness, ask_readiness
+from appliance.gateway_process import STOP_SECONDS, GatewayProcess, Readiness, ask
 from appliance.listening import ListeningSockets
 from appliance.settings import Settings
 from appliance.tls.local_identity import LocalIdentity
@@ -61,6 +61,12 @@ class Succession:
         """What is presented now."""
         return self._material
 
+    @property
+    def pids(self) -> frozenset[int]:
+        """Of every main process whose end is awaited here."""
+        every = [self._current, *self._retired, *([self._next.process] if self._next else [])]
+        return frozenset(each.pid for each in every)
+
     def first_serves(self, material: Material | None) -> None:
         """Raises PortTaken, GatewayFailed."""
         self._material = material
@@ -81,7 +87,7 @@ class Succession:
 
     def readiness(self) -> Readiness:
         """What a worker says of itself; asked as a client with a certificate where clients need one."""
-        return ask_readiness(self._settings, self._identity)
+        return ask(self._settings, "/readyz", self._identity)
 
     def reload(self, material: Material | None, now: float, told: Told) -> None:
         """Begins to put this in the place of what is presented. `now` in seconds. Raises ReloadFailed where another

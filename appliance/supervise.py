@@ -28,13 +28,13 @@ from appliance.config.secrets import host_secrets
 from appliance.errors import StateDamaged
 from appliance.gateway.snapshot import take_snapshot
 from appliance.gateway_process import check_port
-from appliance.host_process import boot_id, keep_memory_to_oneself
+from appliance.host_process import boot_id, keep_memory_to_oneself, reap_orphans
 from appliance.ledger.entry import Entry
 from appliance.ledger.store import prune, take_in
 from appliance.observe.books import Books, Seen
 from appliance.observe.exposition import Exposition
 from appliance.observe.tally import Tally
-from appliance.observe.worker_counts import empty_folder
+from appliance.observe.worker_counts import empty_folder, remove_folder
 from appliance.operations.usage import CLOCK_LEAD, STEADY_LEAD, drop_old, seal_due
 from appliance.probing import Prober, Target, targets_in
 from appliance.reloading import Reloading
@@ -48,6 +48,7 @@ from appliance.state.site import DATABASE, Site, open_site
 from appliance.state.standing import judge_site, reported_until
 from appliance.succession import Succession
 from appliance.tls.material import read_material
+from appliance.waiting import wait_until
 from appliance.watching import Watch
 from licensing.clock import Look, observe, step_between, witness
 from licensing.document import Verified, format_time
@@ -75,20 +76,32 @@ class _Stop:
 
     asked: bool = False
 
+    def listen(self) -> None:
+        signal.signal(signal.SIGTERM, self.ask)
+        signal.signal(signal.SIGINT, self.ask)
+
     def ask(self, _signal: int, _frame: FrameType | None) -> None:
         self.asked = True
 
 
-def serve(settings: Settings, *, on_ready: Callable[[Site, Standing], None], by: Principal) -> None:
+def serve(
+    settings: Settings, *, on_ready: Callable[[Site, Standing], None], by: Principal, patiently: bool = False
+) -> None:
     """Serves until SIGTERM or SIGINT. `on_ready` is called once, when calls are being answered.
 
-    Raises the reason where the site may not serve, PortTaken, AlreadyServing, GatewayFailed.
+    Raises the reason where the site may not serve (`patiently`: waits until it may, where an import mends that),
+    PortTaken, AlreadyServing, GatewayFailed.
     """
     authorise(by, Permission.HOST_WRITE)
     keep_memory_to_oneself()
+    stop = _Stop()
+    if patiently:
+        # The first process of a container does not end of a signal that it has not asked for.
+        stop.listen()
+        if not wait_until(lambda: _look_once(settings, by), stopped=lambda: stop.asked, pause=time.sleep):
+            return
     site = open_site(settings.state_dir, by=unrestricted(by))
     lock = ServingLock(settings.state_dir)
-    stop = _Stop()
     metrics = empty_folder(settings.state_dir)
     gateway = Succession(settings, metrics)
     admin = AdminProcess(settings)
@@ -97,8 +110,7 @@ def serve(settings: Settings, *, on_ready: Callable[[Site, Standing], None], by:
         standing = check_may_serve(site, settings)
         material = read_material(settings, _now())
         check_port(settings)
-        signal.signal(signal.SIGTERM, stop.ask)
-        signal.signal(signal.SIGINT, stop.ask)
+        stop.listen()
         if not os.isatty(0):  # at a terminal it is that the terminal is gone, and ends this as ever
             signal.signal(signal.SIGHUP, reloading.ask_by_signal)
         run = _record_start(site)
@@ -117,6 +129,7 @@ def serve(settings: Settings, *, on_ready: Callable[[Site, Standing], None], by:
             _close_books(site, run)
     finally:
         gateway.stop()
+        remove_folder(metrics)
         lock.release()
         site.close()
 
@@ -153,6 +166,15 @@ def check_may_serve(site: Site, settings: Settings) -> Standing:
     if snapshot.refusal is not None:
         raise snapshot.refusal
     return snapshot.standing
+
+
+def _look_once(settings: Settings, by: Principal) -> None:
+    """Whether the site may serve at this moment. Raises what `check_may_serve` raises, and what opening it does."""
+    site = open_site(settings.state_dir, by=unrestricted(by))
+    try:
+        check_may_serve(site, settings)
+    finally:
+        site.close()
 
 
 def _tolerance(site: Site) -> timedelta:
@@ -200,6 +222,7 @@ def _keep_books(
         reloading.look(_now(), time.monotonic())
         gateway.keep_up(time.monotonic())
         admin.keep_up(time.monotonic())
+        reap_orphans({*gateway.pids, admin.pid})
         try:
             take_in(site.database, site.journal_folder, _now(), taken=taken)
             books.took_in()

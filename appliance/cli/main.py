@@ -36,10 +36,11 @@ from appliance.cli import (
     verify,
     webhooks,
 )
+from appliance.cli.entry import CONTEXT
 from licensing.version import __version__
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(context_settings=CONTEXT)
 @click.version_option(__version__, prog_name="ao")
 def main() -> None:
     """AO Appliance: one governed endpoint in front of your models, with no internet.
