@@ -106,8 +106,11 @@ def next_steps(here: Here) -> list[str]:
         steps.append("Start the gateway, now and at each boot:")
         steps.append("  systemctl enable --now ao")
     steps.append("See that it answers, from a host that will use it:")
-    believe = "--cacert ca.pem " if "tls_certificate" in settings else ""
-    steps.append(f"  curl -s {believe}{_address(settings)}/v1/models -H 'Authorization: Bearer ao-...'")
+    asked, key = f"{_address(settings)}/v1/models", "-H 'Authorization: Bearer ao-...'"
+    if "tls_certificate" in settings:
+        steps += [f"  curl -s --cacert ca.pem {key} \\", f"    {asked}"]
+    else:
+        steps.append(f"  curl -s {asked} {key}")
     steps.append("See the whole site on one screen, today and any day:")
     steps.append("  ao status")
     return steps
