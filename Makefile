@@ -26,7 +26,7 @@ test-aarch64: $(VENV)/.development  ## licensing's tests under emulation; RUNTIM
 	RUNTIME="$(abspath $(RUNTIME))" $(BIN)/python -m pytest -s tests/real/test_aarch64.py $(ARGS)
 
 test-release-aarch64: $(VENV)/.development  ## the release for aarch64 to a first completion under emulation, with pages of 4 KiB and of 64 KiB
-	AO_TEST_AARCH64=1 $(BIN)/python -m pytest -q -s tests/packaging/test_release_serves.py -k aarch64 $(ARGS)
+	AO_TEST_AARCH64=1 $(BIN)/python -m pytest -q -s tests/packaging/test_release_serves.py tests/packaging/test_image.py -k aarch64 $(ARGS)
 
 test-vm: $(VENV)/.development  ## a USB stick pulled out in mid-export, in a virtual machine (AO_VM_KERNEL= an unpacked kernel)
 	$(BIN)/python -m pytest tests/vm/stick_pulled_out.py $(ARGS)

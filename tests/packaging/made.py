@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,20 +56,10 @@ def made(arch: str) -> Made:
     assert arch in ARCHITECTURES
     known = where()
     kept = known.cache / f"made-{arch}-{_key()}"
-    if not kept.is_dir():
-        known.cache.mkdir(parents=True, exist_ok=True)
-        making = Path(tempfile.mkdtemp(dir=known.cache, prefix=".making-"))
-        try:
+    with _making(kept) as making:
+        if making is not None:
             of = assemble(making / "tree", arch, known, read_pins(), __version__, BUILD_TIME, UPGRADES_FROM)
             pack(making / "tree", of, int(BUILD_TIME.timestamp()), making)
-            making.chmod(0o755)
-            making.rename(kept)
-        except OSError:
-            if not kept.is_dir():  # another run of the tests may have been quicker
-                raise
-        finally:
-            shutil.rmtree(making, ignore_errors=True)
-        _forget(known.cache, f"made-{arch}")
     (run_file,) = kept.glob("*.run")
     return Made(read_facts(kept / "tree"), kept / "tree", run_file)
 
@@ -85,20 +77,31 @@ def made_image(of: Made) -> MadeImage:
     """The image of this tree's release, from the cache where it was made before."""
     known = where()
     kept = known.cache / f"image-{of.facts.arch}-{_key((*SOURCES, 'packaging/image'))}"
-    if not kept.is_dir():
-        making = Path(tempfile.mkdtemp(dir=known.cache, prefix=".making-"))
-        try:
+    with _making(kept) as making:
+        if making is not None:
             make_image(of.tree, of.facts, int(BUILD_TIME.timestamp()), known, read_image_pins(), making)
-            making.chmod(0o755)
-            making.rename(kept)
-        except OSError:
-            if not kept.is_dir():
-                raise
-        finally:
-            shutil.rmtree(making, ignore_errors=True)
-        _forget(known.cache, f"image-{of.facts.arch}")
     file = kept / name_of(of.facts)
     return MadeImage(of, file, open_image(file))
+
+
+@contextmanager
+def _making(kept: Path) -> Iterator[Path | None]:
+    """A folder to make what becomes `kept` as a whole; None where that is there. One process makes, others wait."""
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    what = kept.name.rpartition("-")[0]
+    with (kept.parent / f".{what}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if kept.is_dir():
+            yield None
+            return
+        making = Path(tempfile.mkdtemp(dir=kept.parent, prefix=".making-"))
+        try:
+            yield making
+            making.chmod(0o755)
+            making.rename(kept)
+        finally:
+            shutil.rmtree(making, ignore_errors=True)
+        _forget(kept.parent, what)
 
 
 def _key(sources: Sequence[str] = SOURCES) -> str:

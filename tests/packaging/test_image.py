@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
 import subprocess
 import tarfile
 import tomllib
@@ -20,7 +22,7 @@ from image.oci import name_of
 from image.pins import read_image_pins
 from licensing.version import BUILD_TIME, __version__
 from runtime.cache import sha256_of
-from tests.packaging.made import MadeImage
+from tests.packaging.made import MadeImage, made, made_image, runtime_is_kept
 
 pytestmark = pytest.mark.real
 
@@ -121,3 +123,22 @@ def test_its_bill_of_materials_adds_the_c_library_to_the_releases(image_of_relea
         assert listed[each.name]["hashes"][0]["content"] == each.sha256[image_of_release.of.facts.arch]
     notices = image_of_release.opened.read(f"{DOCUMENTS}/NOTICES.md").decode()
     assert all(f"| {each.name} | {each.version} |" in notices for each in packages)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(not os.environ.get("AO_TEST_AARCH64"), reason="emulation is slow: make test-release-aarch64")
+@pytest.mark.parametrize("page", [4096, 65536], ids=["4 KiB", "64 KiB"])
+def test_on_aarch64_its_own_c_library_carries_what_is_compiled(page: int, tmp_path: Path) -> None:
+    if (emulator := shutil.which("qemu-aarch64-static")) is None or not runtime_is_kept("aarch64"):
+        pytest.skip("qemu-user-static or a runtime for aarch64 is not here")
+    made_image(made("aarch64")).opened.unpack(tmp_path)
+    code = (
+        "import ssl, sqlite3, granian, ry, nacl.bindings, msgspec, uvloop, platform, resource, re\n"
+        "import cryptography.hazmat.bindings._rust\n"
+        "loaded = set(re.findall(r'(\\S+)/lib(?:c|m|gcc_s)\\.so', open('/proc/self/maps').read()))\n"
+        "print(platform.machine(), resource.getpagesize(), *loaded)"
+    )
+    python = tmp_path / "opt/ao/current/runtime/bin/python3"
+    words = [emulator, "-p", str(page), "-L", str(tmp_path), str(python), "-I", "-B", "-c", code]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["aarch64", str(page), f"{tmp_path}/lib/aarch64-linux-gnu"]

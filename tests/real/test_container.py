@@ -220,6 +220,14 @@ def test_usage_goes_out_on_the_stick_and_its_receipt_comes_back(running: Running
     assert (usage["acknowledged_seq"], usage["sealed_seq"], usage["since_receipt"]) == (1, 1, [])
 
 
+def test_a_support_bundle_is_written_onto_the_stick(running: Running) -> None:
+    running.container.exec("ao", "support-bundle", "--yes", "--out", "/media/carried/support.jsonl")
+    told = (running.stick / "support.jsonl").read_text()
+    assert '"rung":"valid"' in told.replace(" ", "")
+    assert running.key not in told
+    assert "a-key-for-the-model" not in told
+
+
 def test_without_a_volume_nothing_is_made_that_would_be_lost(host: ContainerHost, running: Running) -> None:
     """A read-only root and no volume: a site is refused, not kept in a layer that goes with the container."""
     trust = running.stick / "trust.json"
