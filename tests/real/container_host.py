@@ -113,7 +113,7 @@ class Container:
 
     def python(self, code: str) -> str:
         """The release's own Python, which is the one other program that is there."""
-        return self.exec("/opt/ao/current/runtime/bin/python3", "-I", "-B", "-c", code).out.strip()
+        return self.exec("/opt/ao/release/runtime/bin/python3", "-I", "-B", "-c", code).out.strip()
 
     def said(self) -> str:
         done = self.host.run(self.host.podman("logs", self.name))

@@ -144,7 +144,7 @@ def test_it_is_confined_as_it_is_said_to_be(running: Running) -> None:
     assert (facts["NoNewPrivs"], facts["Seccomp"]) == ("1", "2")
     tried = (
         "import os, errno\n"
-        "for place in ('/x', '/tmp', '/etc/x', '/usr/bin/ao', '/opt/ao/current/MANIFEST', '/run/x', '/var/x'):\n"
+        "for place in ('/x', '/tmp', '/etc/x', '/usr/bin/ao', '/opt/ao/release/MANIFEST', '/run/x', '/var/x'):\n"
         "    try: os.close(os.open(place, os.O_WRONLY | os.O_CREAT)); print(place, 'written')\n"
         "    except OSError as e: print(errno.errorcode[e.errno])\n"
     )
