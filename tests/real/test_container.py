@@ -89,7 +89,6 @@ def running(
         _carry_in(container, vendor, stick)
         wait_until(made.ready, "it serves", seconds=60)
         yield replace(made, key=str(container.ao("keys", "create", "--name", "app")["key"]))
-        container.remove()
 
 
 def _carry_in(container: Container, vendor: Vendor, stick: Path) -> None:
