@@ -12,7 +12,7 @@ BUILDS ?= 1
 ROUNDS ?= 2000
 JOBS   ?= 2
 
-.PHONY: run test test-vm test-vm-install test-hosts test-aarch64 test-release-aarch64 check format bench crash fuzz soak clients report-picture lock wheels runtime bundle bundle-check image image-check clean
+.PHONY: run test test-vm test-vm-install test-hosts report-hosts test-aarch64 test-release-aarch64 check format bench crash fuzz soak clients report-picture lock wheels runtime bundle bundle-check image image-check clean
 
 run: $(VENV)/.checkout  ## a licensed gateway that answers OpenAI clients on 127.0.0.1:8080
 	$(BIN)/ao quickstart $(ARGS)
@@ -34,8 +34,12 @@ test-vm: $(VENV)/.development  ## a USB stick pulled out in mid-export, in a vir
 test-vm-install: $(VENV)/.development  ## a host with a TPM, a clock and a stick, looked at and set up, in a virtual machine (AO_VM_KERNEL= as above)
 	$(BIN)/python -m pytest tests/vm/fresh_host.py $(ARGS)
 
-test-hosts: $(VENV)/.development  ## Debian 11 and 12 booted without network: install, upgrade, return, uninstall (ten minutes, as root)
-	$(BIN)/python -m pytest -s tests/real/appliance_on_hosts.py $(ARGS)
+test-hosts: $(VENV)/.development  ## Debian 11 and 12 booted without network: install, upgrade, return, uninstall (as root; a part of the suite)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile tests/real/hosts $(ARGS)
+
+report-hosts: $(VENV)/.development  ## the same on a disk, and what it took: kept under its date, and told of in README.md
+	AO_HOSTS_ON_DISK=1 $(BIN)/python -m pytest tests/real/hosts $(ARGS)
+	$(BIN)/python -m tests.bench.hosts
 
 check: $(VENV)/.development  ## format, lint, types, and the rules of the house
 	$(BIN)/ruff format --check .

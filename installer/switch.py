@@ -4,7 +4,8 @@ The way is always the same: the gateway is stopped (exchanges in flight finish),
 units become the other release's, the state becomes one that it can read, it is started, and it is asked: does it serve,
 is everything in the books that was there before, does the licence stand where it stood. Where any of that fails the
 first release comes back with all that was recorded in between: it takes back every row that it knows from the newer
-database. Only where that cannot be, the copy is put back, and the journal brings in every exchange since.
+database. Only where that cannot be, or something of the copy is missing there, the copy is put back, and the journal
+brings in every exchange since.
 
 Promise: at every moment the link leads to a whole release whose state it can read, or the record says what is to be
 gone back to, and the next command does that first.
@@ -17,7 +18,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from installer import plan, serving
@@ -26,6 +27,7 @@ from installer.ground import Ground
 from installer.host import look_at_host
 from installer.layout import CURRENT, DATABASE, SETTINGS, SNAPSHOTS, UNIT, USER
 from installer.perform import Performer
+from installer.release_command import ReleaseCommand
 from installer.steps import MakeFolder, Owner, PointLink, ReloadUnits, Step, WriteFile
 from installer.successor import Schemas
 from licensing.errors import Refusal
@@ -122,7 +124,8 @@ def _go(ground: Ground, leg: Leg, ready: _Ready, running: bool, wait: float) -> 
     if running:
         ground.tell(f"stop {UNIT}: exchanges in flight finish")
         serving.stop(ground.programs)
-    books = _copy_state(ground, leg) if ready.has_state else None
+    if ready.has_state:
+        _copy_state(ground, leg)
     ground.performer.perform(ready.steps)
     if ready.goes_down:
         ground.tell(f"make the state one of {leg.new}")
@@ -130,8 +133,8 @@ def _go(ground: Ground, leg: Leg, ready: _Ready, running: bool, wait: float) -> 
     if leg.served:
         _start_and_wait(ground, wait)
     answered = time.monotonic()
-    if books is not None:
-        _check_books(ground, leg.new, books, serves=ready.serves)
+    if ready.has_state:
+        _check_books(ground, leg, serves=ready.serves)
     return answered
 
 
@@ -156,11 +159,10 @@ def _come_back(ground: Ground, leg: Leg, wait: float, *, because: str) -> None:
     ground.record.finish(leg.act, returned=because)
 
 
-def _copy_state(ground: Ground, leg: Leg) -> Mapping[str, Any]:
+def _copy_state(ground: Ground, leg: Leg) -> None:
     """After the gateway has closed its books, so that nothing is in the journal alone."""
     ground.tell(f"copy the state to {leg.copy}")
-    books: Mapping[str, Any] = ground.command(leg.old).ask("state", "copy", str(ground.on_disk(leg.copy))).data["books"]
-    return books
+    ground.command(leg.old).ask("state", "copy", str(ground.on_disk(leg.copy)))
 
 
 def _perform_quietly(performer: Performer, step: Step) -> None:
@@ -170,16 +172,16 @@ def _perform_quietly(performer: Performer, step: Step) -> None:
 
 
 def _return_state(ground: Ground, leg: Leg) -> None:
-    old = ground.command(leg.old)
+    old, copy = ground.command(leg.old), ground.on_disk(leg.copy)
     try:
         newest, of_state = schemas_of(ground, leg.old)
         if of_state is not None and of_state > newest.newest:
             ground.tell(f"take the state back from schema {of_state} to {newest.newest}")
             kept = old.ask("state", "return").data["kept"]
             ground.tell(f"the newer database is kept: {kept}")
-        old.ask("state", "check")
+        if missing := _missing(_checked(old, copy)):
+            raise StepFailed(f"It lacks what it had before ({missing}).", where=str(DATABASE))
     except InstallerError as fault:
-        copy = ground.on_disk(leg.copy)
         if not copy.is_file():
             raise
         ground.tell(f"it cannot be taken back ({fault}); the copy from before is put back, and the journal taken in")
@@ -187,20 +189,25 @@ def _return_state(ground: Ground, leg: Leg) -> None:
         ground.tell(f"keys, sealed files and documents since {leg.copy.name} are only in {kept}")
 
 
-def _check_books(ground: Ground, version: str, before: Mapping[str, Any], *, serves: bool) -> None:
+def _check_books(ground: Ground, leg: Leg, *, serves: bool) -> None:
     """Nothing that was there may be missing, and the licence must not stand worse. Raises StepFailed."""
     ground.tell("compare the books, and judge the licence")
-    found = ground.command(version).ask("state", "check", "--files", str(before["files"])).data
-    books = found["books"]
-    for name in ("entries", "tokens", "files"):
-        if books[name] < before[name]:
-            raise StepFailed(
-                f"There are {books[name]} {name} in the books where {before[name]} were.", where=str(DATABASE)
-            )
-    if books["chain"] != before["chain"]:
-        raise StepFailed("The chain of sealed usage files is not the one that it was.", where=str(DATABASE))
+    found = _checked(ground.command(leg.new), ground.on_disk(leg.copy))
+    if missing := _missing(found):
+        raise StepFailed(f"The books lack what was in them before ({missing}).", where=str(DATABASE))
     if serves and not found["licence"]["serves"]:
         raise StepFailed(f"The licence does not serve any more: {found['licence']['sentence']}")
+
+
+def _checked(release: ReleaseCommand, copy: Path) -> Mapping[str, Any]:
+    """What the release says of the state, held against the copy where there is one."""
+    against = ["--against", str(copy)] if copy.is_file() else []
+    return release.ask("state", "check", *against).data
+
+
+def _missing(found: Mapping[str, Any]) -> str:
+    """In words; empty where nothing is."""
+    return ", ".join(f"{what}: {count}" for what, count in found["missing"].items() if count)
 
 
 def _start_and_wait(ground: Ground, wait: float) -> None:

@@ -14,23 +14,25 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 import click
 
 from appliance.access.authorise import Principal, host_principal
-from appliance.config.secrets import SecretLookup, host_secrets
 from appliance.errors import StateDamaged, StateUnwritable
 from appliance.host_process import user_name
-from appliance.settings import Settings, load_settings
+from appliance.settings import Settings, chosen_file, load_settings
 from appliance.state.database import DatabaseFault, DatabaseUnwritable
 from appliance.state.owner import leave_to_owner
 from appliance.state.site import Site, open_site
 from licensing.errors import Refusal
 from licensing.shown import shown
+
+if TYPE_CHECKING:
+    from appliance.config.secrets import SecretLookup
 
 P = ParamSpec("P")
 
@@ -56,6 +58,8 @@ class Face:
     as_json: bool
     by: Principal
     """Who acts: whoever is at the host's console."""
+    settings_file: Path | None = None
+    """Where the settings were read from, if from a file."""
 
     def site(self) -> closing[Site]:
         """The opened state; `with face.site() as site`."""
@@ -63,7 +67,7 @@ class Face:
 
     def again(self) -> Face:
         """The same at a later time: for a command that goes on."""
-        return Face(self.settings, datetime.now(UTC).replace(microsecond=0), self.as_json, self.by)
+        return replace(self, now=datetime.now(UTC).replace(microsecond=0))
 
     def next_second(self) -> datetime:
         """Waits for the second to be over, and gives the one that begins."""
@@ -71,6 +75,8 @@ class Face:
         return datetime.now(UTC).replace(microsecond=0)
 
     def secrets(self) -> SecretLookup:
+        from appliance.config.secrets import host_secrets
+
         return host_secrets(os.environ, self.settings.secrets_dir)
 
 
@@ -88,7 +94,7 @@ def command(
             try:
                 settings = load_settings(settings_file, os.environ, {"state_dir": state_dir})
                 now = datetime.now(UTC).replace(microsecond=0)
-                face = Face(settings, now, as_json, at_console())
+                face = Face(settings, now, as_json, at_console(), chosen_file(settings_file, os.environ))
                 try:
                     result = function(face, **options)  # type: ignore[call-arg]  # click's options
                 finally:

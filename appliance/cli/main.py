@@ -30,15 +30,17 @@ from appliance.cli import (
     state,
     status,
     teams,
+    tls,
     trust,
     usage,
     verify,
     webhooks,
 )
+from appliance.cli.entry import CONTEXT
 from licensing.version import __version__
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(context_settings=CONTEXT)
 @click.version_option(__version__, prog_name="ao")
 def main() -> None:
     """AO Appliance: one governed endpoint in front of your models, with no internet.
@@ -82,6 +84,7 @@ providers.add_to(main)
 quickstart.add_to(main)
 anomaly.add_to(main)
 webhooks.add_to(main)
+tls.add_to(main)
 
 COMMANDS = "ao.commands"
 """Other packages of the product add their commands under this entry-point group: the appliance never imports them."""

@@ -30,17 +30,20 @@ def add_to(main: click.Group) -> None:
             [f"This release writes schema {found.newest}; its state can return to {found.returns_to}.", there],
         )
 
-    @command(group, "check", example="ao state check")
-    @click.option("--files", type=click.IntRange(0), help="Name the end of the chain of so many sealed files.")
-    def check(face: Face, *, files: int | None) -> Result:
+    @command(group, "check", example="ao state check --against /var/lib/ao/snapshots/before.db")
+    @click.option("--against", type=click.Path(path_type=Path), help="A copy from before: what of it is missing?")
+    def check(face: Face, *, against: Path | None) -> Result:
         """Open the state as serving does, count its books, and judge the licence.
 
-        A state of an older release is migrated by this. Exit code 0 also where the licence does not serve.
+        A state of an older release is migrated by this. Exit code 0 also where the licence does not serve, and where
+        something is missing: the answer says so.
         """
-        books, standing = check_state(face.settings.state_dir, face.now, face.by, files=files)
+        books, standing, missing = check_state(face.settings.state_dir, face.now, face.by, against=against)
         rung = {"rung": standing.rung.value, "serves": standing.terms.serves, "sentence": standing.sentence}
+        lacks = [f"Missing: {count} {what}." for what, count in asdict(missing).items() if count]
         return Result(
-            {"books": asdict(books), "licence": rung}, [*_lines(books), f"{standing.rung.value}: {standing.sentence}"]
+            {"books": asdict(books), "licence": rung, "missing": asdict(missing)},
+            [*_lines(books), *lacks, f"{standing.rung.value}: {standing.sentence}"],
         )
 
     @command(group, "copy", example="ao state copy /var/lib/ao/snapshots/before.db")

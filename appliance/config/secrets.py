@@ -46,6 +46,12 @@ def _in_folder(file: Path) -> str | None:
     return text
 
 
+def secret_names(deployments: Iterable[Deployment], webhooks: Iterable[Webhook]) -> tuple[str, ...]:
+    """The NAME of each `${NAME}` that a config asks its host for, in order, each once."""
+    written = [each.api_key for each in deployments if each.api_key] + [each.secret for each in webhooks]
+    return tuple(dict.fromkeys(name for each in written if (name := secret_name(each)) is not None))
+
+
 def resolve_keys(
     deployments: Iterable[Deployment], look_up: SecretLookup, site: str, open_box: Unseal
 ) -> Mapping[str, str]:

@@ -2,13 +2,14 @@
 
 Kept by prometheus_client in mapped files, one set a process, so that the sum over workers is right and a worker's death
 takes nothing away. They lie in memory (/dev/shm): on a disk that is full, touching a new page of a mapped file ends the
-process. The folder is emptied at start, and named in PROMETHEUS_MULTIPROC_DIR before a worker exists.
+process. The folder is emptied at start, named in PROMETHEUS_MULTIPROC_DIR before a worker exists, and gone at the end.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import stat
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -85,6 +86,11 @@ def empty_folder(state: Path) -> Path:
                     file.unlink(missing_ok=True)
                 return folder
     raise StateUnwritable("No folder for metrics can be made.", where=str(state))
+
+
+def remove_folder(folder: Path) -> None:
+    """When no process maps its files any more: memory that nobody would give back before the host's next start."""
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_ours(folder: Path) -> bool:

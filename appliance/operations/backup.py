@@ -74,8 +74,8 @@ def back_up(
     names: list[str] = []
     try:
         copy_database(site.database, snapshot)
-        with unfinished.open("xb") as out:
-            os.fchmod(out.fileno(), 0o600)
+        # Private from its first moment; FAT knows no modes, and refuses to be told one later.
+        with open(unfinished, "xb", opener=_privately) as out:
             write_backup(
                 out, _noted(_members(site, snapshot), names), passphrase, header=header, random=random, limits=limits
             )
@@ -125,6 +125,10 @@ def restore(
         seal_now(site, now)
         write_request(site, folder / REQUEST, now)
         return Restored(site.id, epoch, predecessor, carried, header.made_at, folder / REQUEST)
+
+
+def _privately(name: str, flags: int) -> int:
+    return os.open(name, flags, 0o600)
 
 
 def _members(site: Site, snapshot: Path) -> Iterator[Member]:

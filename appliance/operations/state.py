@@ -10,7 +10,17 @@ from appliance.access.authorise import Permission, Principal, authorise
 from appliance.errors import NotInitialised, StateDamaged
 from appliance.ledger.store import take_in
 from appliance.state.database import newest_schema
-from appliance.state.schema import RETURNS_TO, Books, books_of, put_back, schema_of, snapshot, take_back
+from appliance.state.schema import (
+    RETURNS_TO,
+    Books,
+    Missing,
+    books_of,
+    missing_from,
+    put_back,
+    schema_of,
+    snapshot,
+    take_back,
+)
 from appliance.state.serving import ServingLock
 from appliance.state.site import DATABASE, Site, open_site
 from appliance.state.standing import judge_site
@@ -39,13 +49,17 @@ def copy_state(folder: Path, copy: Path, by: Principal) -> Books:
     return snapshot(_database(folder), copy)
 
 
-def check_state(folder: Path, now: datetime, by: Principal, *, files: int | None = None) -> tuple[Books, Standing]:
-    """Opens the state as serving does (which migrates it), and judges the licence. Raises what serving would meet."""
+def check_state(
+    folder: Path, now: datetime, by: Principal, *, against: Path | None = None
+) -> tuple[Books, Standing, Missing]:
+    """Opens the state as serving does (which migrates it), judges the licence, and says what of the copy `against` is
+    missing. Raises what serving would meet."""
     authorise(by, Permission.HOST_WRITE)
-    _database(folder)
+    file = _database(folder)
     site = open_site(folder, by=by)
     try:
-        return books_of(folder / DATABASE, files=files), judge_site(site, site.trust(), now)
+        missing = missing_from(file, against) if against else Missing(0, 0, 0)
+        return books_of(file), judge_site(site, site.trust(), now), missing
     finally:
         site.close()
 

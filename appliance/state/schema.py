@@ -34,6 +34,19 @@ class Books:
     chain: str
 
 
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """What a copy from before holds and the state does not, or not as it was. Exchanges that were dropped when their
+    retention was over are not missing: their file says so."""
+
+    exchanges: int
+    files: int
+    audit: int
+
+    def __bool__(self) -> bool:
+        return bool(self.exchanges or self.files or self.audit)
+
+
 def schema_of(file: Path) -> int:
     """The schema of a database, which is not migrated by asking. Raises StateDamaged."""
     with closing(_as_it_is(file)) as connection:
@@ -43,8 +56,8 @@ def schema_of(file: Path) -> int:
             raise StateDamaged(f"The state database is damaged: {exc}.", where=str(file)) from exc
 
 
-def books_of(file: Path, *, files: int | None = None) -> Books:
-    """Counts, without migrating; `chain` is the digest of the last of the first `files` sealed files (default: all)."""
+def books_of(file: Path) -> Books:
+    """Counts, without migrating; `chain` is the digest of the last sealed file."""
     with closing(_as_it_is(file)) as connection:
         try:
             schema = int(connection.execute("PRAGMA user_version").fetchone()[0])
@@ -52,13 +65,36 @@ def books_of(file: Path, *, files: int | None = None) -> Books:
                 "SELECT COUNT(*), COALESCE(SUM(prompt_tokens + completion_tokens), 0) FROM ledger"
             ).fetchone()
             count = int(connection.execute("SELECT COUNT(*) FROM usage_files").fetchone()[0])
-            upto = count if files is None else files
-            row = connection.execute(
-                "SELECT digest FROM usage_files ORDER BY seq LIMIT 1 OFFSET ?", (upto - 1,)
-            ).fetchone()
+            row = connection.execute("SELECT digest FROM usage_files ORDER BY seq DESC LIMIT 1").fetchone()
         except sqlite3.DatabaseError as exc:
             raise StateDamaged(f"The state database is damaged: {exc}.", where=str(file)) from exc
-    return Books(schema, int(entries), int(tokens), count, str(row[0]) if upto and row else "")
+    return Books(schema, int(entries), int(tokens), count, str(row[0]) if row else "")
+
+
+def missing_from(file: Path, copy: Path) -> Missing:
+    """Held against each other row by row: exchanges with their tokens, sealed files and audit entries by digest.
+
+    Raises StateDamaged where one of the two cannot be read.
+    """
+    with closing(_as_it_is(file)) as connection:
+        schema_of(copy)
+        try:
+            connection.execute("ATTACH DATABASE ? AS copy", (f"{copy.absolute().as_uri()}?mode=ro",))
+            counts = [int(connection.execute(each).fetchone()[0]) for each in _MISSING]
+        except sqlite3.DatabaseError as exc:
+            raise StateDamaged(f"The state cannot be compared with its copy: {exc}.", where=str(copy)) from exc
+    return Missing(*counts)
+
+
+_MISSING = (
+    "SELECT COUNT(*) FROM copy.ledger AS old LEFT JOIN main.ledger AS new USING (id) "
+    "WHERE (new.prompt_tokens IS NOT old.prompt_tokens OR new.completion_tokens IS NOT old.completion_tokens) "
+    "AND NOT EXISTS (SELECT 1 FROM main.usage_files AS file WHERE file.pruned_at IS NOT NULL AND (file.seq = old.seq "
+    "OR strftime('%Y-%m-%dT%H:%M:%SZ', old.ended_at / 1000, 'unixepoch') <= file.period_end))",
+    "SELECT COUNT(*) FROM copy.usage_files AS old LEFT JOIN main.usage_files AS new USING (seq) "
+    "WHERE new.digest IS NOT old.digest",
+    "SELECT COUNT(*) FROM copy.audit AS old LEFT JOIN main.audit AS new USING (seq) WHERE new.digest IS NOT old.digest",
+)
 
 
 def snapshot(file: Path, copy: Path) -> Books:
@@ -179,6 +215,6 @@ def _as_it_is(file: Path) -> sqlite3.Connection:
     if not file.is_file():
         raise StateDamaged("There is no database of this name.", where=str(file))
     try:
-        return sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None)
+        return sqlite3.connect(file.absolute().as_uri(), timeout=BUSY_SECONDS, isolation_level=None, uri=True)
     except sqlite3.DatabaseError as exc:
         raise StateDamaged(f"The database cannot be opened: {exc}.", where=str(file)) from exc

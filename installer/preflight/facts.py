@@ -13,13 +13,15 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """`kernel` as `uname -r` says it; `libc` names the C library ("glibc") and its version ("2.28")."""
+    """`kernel` as `uname -r` says it; `libc` names the C library ("glibc") and its version ("2.28"); `libgcc`: the
+    compiler's own library can be loaded."""
 
     architecture: str
     kernel: str
     page_size: int
     libc: str | None
     libc_version: str | None
+    libgcc: bool
 
 
 Cgroups = Literal["unified", "hybrid", "legacy", "none"]

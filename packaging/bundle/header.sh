@@ -79,9 +79,17 @@ unpack_somewhere() {
 Name one: sh ${self##*/} --unpack-in DIR"
 }
 
+# Compiled parts of the release are loaded by nearly every command: without this the reason would be a traceback.
+can_run() {
+  if said=$("$made/runtime/bin/python3" -I -S -c 'import ctypes; ctypes.CDLL("libgcc_s.so.1")' 2>&1); then return 0; fi
+  refuse 40 "The release cannot run on this host: $(printf '%s\n' "$said" | tail -n 1)
+It needs glibc 2.28 or newer and its libgcc_s.so.1 (Debian: package libgcc-s1; Kylin, UOS and others: libgcc)."
+}
+
 run() {
   [ "$(uname -m)" = "$arch" ] || refuse 40 "This is the release for $arch; this host is $(uname -m)."
   if [ -n "$below" ]; then unpack_somewhere "$below"; else unpack_somewhere ${TMPDIR:+"$TMPDIR"} /var/tmp /tmp; fi
+  can_run
   status=0
   "$made/bin/ao" "$@" || status=$?
   exit "$status"

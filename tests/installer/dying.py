@@ -18,9 +18,30 @@ CHANGES = {
 
 def die_before(change: int, act: Callable[[], object]) -> bool:
     """Runs `act` in a process of its own. False: it came to its end before that many changes."""
+
+    def counted() -> None:
+        count_down(change)
+        act()
+
+    return _dies(counted)
+
+
+def die_at_telling(number: int, act: Callable[[Callable[[str], None]], object]) -> bool:
+    """The same, dying when it tells its n-th line: before the step that the line is about."""
+    left = number
+
+    def tell(_line: str) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return _dies(lambda: act(tell))
+
+
+def _dies(act: Callable[[], object]) -> bool:
     child = os.fork()
     if child == 0:
-        _count_down(change)
         try:
             act()
         except BaseException as fault:
@@ -35,7 +56,8 @@ def die_before(change: int, act: Callable[[], object]) -> bool:
     return False
 
 
-def _count_down(change: int) -> None:
+def count_down(change: int) -> None:
+    """From here on this process has so many changes to live."""
     left = change
 
     def hook(event: str, arguments: tuple[object, ...]) -> None:

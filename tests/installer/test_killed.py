@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -16,14 +17,14 @@ import pytest
 
 from installer.errors import ActUnfinished, NotInstalled, UpgradeRefused, UpgradeReturned
 from installer.ground import installed_version
-from installer.install import install, undo_install
-from installer.layout import Layout
+from installer.install import install, planned, undo_install
+from installer.layout import COMMAND, PREFIX, UNIT, Layout
 from installer.tree import read_release
-from installer.uninstall import Farewell, uninstall
-from installer.upgrade import rollback, upgrade
+from installer.uninstall import Farewell, steps_of, uninstall
+from installer.upgrade import planned_switch, planned_upgrade, rollback, upgrade
 from tests.installer import made_up
-from tests.installer.dying import die_before
-from tests.real.booted_host import tree_of
+from tests.installer.dying import die_at_telling, die_before
+from tests.real.hosts.booted_host import tree_of
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -70,6 +71,9 @@ class Place:
     def upgrade(self, version: str) -> None:
         tree = read_release(self.releases[version], arch=os.uname().machine)
         upgrade(self.layout, tree, lambda _line: None, now=NOW, wait=1)
+
+    def rollback(self) -> None:
+        rollback(self.layout, lambda _line: None, now=NOW, wait=1)
 
     def uninstall(self, *, purge: bool) -> None:
         done = uninstall(self.layout, Farewell(purge, None, purge), lambda _line: None)
@@ -190,6 +194,90 @@ def test_an_upgrade_killed_anywhere_is_gone_back_from_and_done_again(place: Plac
     assert number > 20
 
 
+def test_going_back_killed_anywhere_is_undone_and_done_again(place: Place) -> None:
+    place.install()
+    (place.root / "var/lib/ao/ao.db").write_text("1 a b")
+    place.upgrade("0.2.0")
+    place.keep()
+    place.rollback()
+    done = stable(place.look())
+    for number in itertools.count(1, 3):
+        place.fresh()
+        if not die_before(number, place.rollback):
+            break
+        serves = installed_version(place.layout)
+        assert serves in ("0.1.0", "0.2.0")
+        with (place.root / "var/lib/ao/ao.db").open("a") as state:
+            state.write(" c")
+        with suppress(NotInstalled):  # it was done but for the last words: there is no release before this one
+            place.rollback()
+        assert stable(place.look()).keys() == done.keys(), number
+        assert installed_version(place.layout) == "0.1.0"
+        assert (place.root / "var/lib/ao/ao.db").read_text().split() == ["1", "a", "b", "c"], number
+    assert number > 20
+
+
+def test_an_installation_tells_the_steps_of_its_dry_run_and_bears_death_at_each(place: Place) -> None:
+    tree = read_release(place.releases["0.1.0"], arch=os.uname().machine)
+    untouched, steps, told = place.look(), [str(each) for each in planned(place.layout, None, tree)], list[str]()
+    install(place.layout, None, tree, told.append)
+    assert [re.sub(r"^\[\d+/\d+\] |: is so already$", "", line) for line in told] == steps
+    done = without_record(place.look())
+    for number in range(1, len(told) + 1):
+        place.fresh()
+        assert die_at_telling(number, lambda tell: install(place.layout, None, tree, tell)), told[number - 1]
+        place.install()
+        assert without_record(place.look()) == done, told[number - 1]
+        place.uninstall(purge=True)
+        assert place.look() == untouched, told[number - 1]
+
+
+def test_a_removal_tells_the_steps_of_its_dry_run_and_bears_death_at_each(place: Place) -> None:
+    untouched, farewell = place.look(), Farewell(True, None, True)
+    place.install()
+    place.keep()
+    steps, told = steps_of(place.layout, farewell), list[str]()
+    uninstall(place.layout, farewell, told.append)
+    assert [f"stop {UNIT}", *told, f"remove {PREFIX} and {COMMAND}"] == list(steps), "no systemd runs here"
+    for number in range(1, len(told) + 1):
+        place.fresh()
+        assert die_at_telling(number, lambda tell: uninstall(place.layout, farewell, tell)), told[number - 1]
+        place.uninstall(purge=True)
+        assert place.look() == untouched, told[number - 1]
+
+
+def test_a_switch_tells_the_steps_of_its_dry_run_and_bears_death_at_each(place: Place) -> None:
+    """Up and down. Stopping, starting, and having systemd read the units want a host that runs: tests/real/hosts."""
+    place.install()
+    (place.root / "var/lib/ao/ao.db").write_text("1 a b")
+    tree, told = read_release(place.releases["0.2.0"], arch=os.uname().machine), list[str]()
+    dry = planned_upgrade(place.layout, tree, "0.1.0")
+    place.keep()
+    upgrade(place.layout, tree, told.append, now=NOW, wait=1)
+    _in_order(told, [dry[0], *(each for each in dry if each.startswith(("copy the", "point", "compare")))])
+    for number in range(1, len(told) + 1):
+        place.fresh()
+        assert die_at_telling(number, lambda tell: upgrade(place.layout, tree, tell, now=NOW, wait=1))
+        place.upgrade("0.2.0")
+        assert installed_version(place.layout) == "0.2.0", told[number - 1]
+        assert (place.root / "var/lib/ao/ao.db").read_text().split() == ["2", "a", "b"], told[number - 1]
+    place.keep()
+    dry, told = planned_switch("0.2.0", "0.1.0"), []
+    rollback(place.layout, told.append, now=NOW, wait=1)
+    _in_order(told, [each for each in dry if each.startswith(("copy the", "point", "make the", "compare"))])
+    for number in range(1, len(told) + 1):
+        place.fresh()
+        assert die_at_telling(number, lambda tell: rollback(place.layout, tell, now=NOW, wait=1))
+        place.rollback()
+        assert installed_version(place.layout) == "0.1.0", told[number - 1]
+        assert (place.root / "var/lib/ao/ao.db").read_text().split() == ["1", "a", "b"], told[number - 1]
+
+
+def _in_order(told: list[str], steps: Sequence[str]) -> None:
+    at = [next(n for n, line in enumerate(told) if step in line) for step in steps]
+    assert at == sorted(at)
+
+
 def test_an_upgrade_that_fails_leaves_the_old_release_with_all_that_was_recorded(place: Place) -> None:
     place.install()
     (place.root / "var/lib/ao/ao.db").write_text("1 a b")
@@ -198,7 +286,7 @@ def test_an_upgrade_that_fails_leaves_the_old_release_with_all_that_was_recorded
     assert installed_version(place.layout) == "0.1.0"
     assert (place.root / "var/lib/ao/ao.db").read_text().split() == ["1", "a", "b"]
     place.upgrade("0.2.0")
-    rollback(place.layout, lambda _line: None, now=NOW, wait=1)
+    place.rollback()
     assert installed_version(place.layout) == "0.1.0"
     assert (place.root / "var/lib/ao/ao.db").read_text().split() == ["1", "a", "b"]
 

@@ -56,12 +56,35 @@ def made(arch: str) -> Made:
     assert arch in ARCHITECTURES
     known = where()
     kept = known.cache / f"made-{arch}-{_key()}"
-    with _making(kept) as making:
-        if making is not None:
-            of = assemble(making / "tree", arch, known, read_pins(), __version__, BUILD_TIME, UPGRADES_FROM)
-            pack(making / "tree", of, int(BUILD_TIME.timestamp()), making)
+    with _alone(known.cache / f".{kept.name}.lock"):
+        if not kept.is_dir():
+            with _making(kept, known) as making:
+                of = assemble(making / "tree", arch, known, read_pins(), __version__, BUILD_TIME, UPGRADES_FROM)
+                pack(making / "tree", of, int(BUILD_TIME.timestamp()), making)
+            _forget(known.cache, f"made-{arch}")
     (run_file,) = kept.glob("*.run")
     return Made(read_facts(kept / "tree"), kept / "tree", run_file)
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Tests that run beside each other wait for the one that makes it: it is half as long for both."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _making(kept: Path, known: Places) -> Iterator[Path]:
+    """A folder to make something in, which is kept under its name only when it is whole."""
+    making = Path(tempfile.mkdtemp(dir=known.cache, prefix=".making-"))
+    try:
+        yield making
+        making.chmod(0o755)
+        making.rename(kept)
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
 
 
 @dataclass(frozen=True)
@@ -77,31 +100,13 @@ def made_image(of: Made) -> MadeImage:
     """The image of this tree's release, from the cache where it was made before."""
     known = where()
     kept = known.cache / f"image-{of.facts.arch}-{_key((*SOURCES, 'packaging/image'))}"
-    with _making(kept) as making:
-        if making is not None:
-            make_image(of.tree, of.facts, int(BUILD_TIME.timestamp()), known, read_image_pins(), making)
+    with _alone(known.cache / f".{kept.name}.lock"):
+        if not kept.is_dir():
+            with _making(kept, known) as making:
+                make_image(of.tree, of.facts, int(BUILD_TIME.timestamp()), known, read_image_pins(), making)
+            _forget(known.cache, f"image-{of.facts.arch}")
     file = kept / name_of(of.facts)
     return MadeImage(of, file, open_image(file))
-
-
-@contextmanager
-def _making(kept: Path) -> Iterator[Path | None]:
-    """A folder to make what becomes `kept` as a whole; None where that is there. One process makes, others wait."""
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    what = kept.name.rpartition("-")[0]
-    with (kept.parent / f".{what}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if kept.is_dir():
-            yield None
-            return
-        making = Path(tempfile.mkdtemp(dir=kept.parent, prefix=".making-"))
-        try:
-            yield making
-            making.chmod(0o755)
-            making.rename(kept)
-        finally:
-            shutil.rmtree(making, ignore_errors=True)
-        _forget(kept.parent, what)
 
 
 def _key(sources: Sequence[str] = SOURCES) -> str:
@@ -118,3 +123,4 @@ def _forget(cache: Path, what: str) -> None:
     old = sorted(cache.glob(f"{what}-*"), key=lambda each: each.stat().st_ctime, reverse=True)
     for each in old[KEPT:]:
         shutil.rmtree(each, ignore_errors=True)
+        each.with_name(f".{each.name}.lock").unlink(missing_ok=True)

@@ -34,6 +34,7 @@ def write(tree: Path, name: str, content: str | bytes, *, mode: int = 0o644) -> 
 def small_tree(tree: Path) -> Path:
     """A tree that every gate lets through."""
     write(tree, "bin/ao", AO, mode=0o755)
+    write(tree, "runtime/bin/python3", "#!/bin/sh\nexit 0\n", mode=0o755)
     write(tree, "facts.json", FACTS.to_json())
     write(tree, "lib/part/__init__.py", "ANSWER = 42\n")
     write(tree, "lib/part/__pycache__/__init__.cpython-313.pyc", b"\xf3\r\r\n\x01\x00\x00\x00" + bytes(8) + b"code")

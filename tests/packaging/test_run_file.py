@@ -149,3 +149,16 @@ def test_its_header_is_a_script_that_ends_where_the_archive_begins(packed: Path)
     assert end
     assert archive.startswith(b"\x1f\x8b\x08")
     assert b"@" not in script.replace(b'"$@"', b"")
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=lambda each: each[0])
+def test_on_a_host_that_cannot_run_it_the_reason_is_a_sentence(shell: Sequence[str], tmp_path: Path) -> None:
+    """As where the C library is older, or a library is lacking: its Python cannot even begin, or cannot load."""
+    tree = small_tree(tmp_path / "tree")
+    fault = "OSError: libgcc_s.so.1: cannot open shared object file"
+    write(tree, "runtime/bin/python3", f"#!/bin/sh\necho Traceback: >&2\necho '{fault}' >&2\nexit 1\n", mode=0o755)
+    done = ran(pack(tree, FACTS, EPOCH, tmp_path), shell=shell, env={"TMPDIR": str(tmp_path)})
+    assert (done.returncode, done.stdout) == (40, "")
+    assert done.stderr.startswith(f"The release cannot run on this host: {fault}\n")
+    assert "glibc 2.28" in done.stderr
+    assert list(tmp_path.glob("ao-unpacked*")) == []

@@ -65,7 +65,7 @@ def test_each_wheel_has_its_own_command(customer: Path, vendor: Path) -> None:
         archive = zipfile.ZipFile(wheel)
         return "".join(archive.read(name).decode() for name in archive.namelist() if name.endswith("entry_points.txt"))
 
-    assert "ao = appliance.cli.main:main" in commands(customer)
+    assert "ao = appliance.cli.entry:main" in commands(customer)
     assert "ao-vendor" not in commands(customer)
     assert "ao-vendor = licensing.vendor.cli:main" in commands(vendor)
 

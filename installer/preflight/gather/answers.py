@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import locale
 import os
 import resource
@@ -9,6 +10,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
+
+LIBGCC: Final = "libgcc_s.so.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +23,7 @@ class Answers:
     kernel: str
     page_size: int
     libc: str | None
+    libgcc: bool
     root: bool
     random_ready: bool
     file_limit: int | None
@@ -36,6 +41,7 @@ def ask_this_host(now: datetime, environment: Mapping[str, str]) -> Answers:
         kernel=names.release,
         page_size=os.sysconf("SC_PAGE_SIZE"),
         libc=_libc(),
+        libgcc=_has_libgcc(),
         root=os.geteuid() == 0,
         random_ready=_random_ready(),
         file_limit=_file_limit(),
@@ -51,6 +57,14 @@ def _libc() -> str | None:
         return os.confstr("CS_GNU_LIBC_VERSION")
     except (OSError, ValueError):
         return None
+
+
+def _has_libgcc() -> bool:
+    try:
+        ctypes.CDLL(LIBGCC)
+    except OSError:
+        return False
+    return True
 
 
 def _random_ready() -> bool:

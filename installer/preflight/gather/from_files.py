@@ -19,7 +19,9 @@ _KEPT_FROM_LOADING: Final = re.compile(r"^\s*(?:install\s+(\S+)\s+\S*/(?:true|fa
 
 def machine(files: HostFiles, answers: Answers) -> Machine:
     name, _, version = (answers.libc or "").partition(" ")
-    return Machine(answers.architecture, answers.kernel, answers.page_size, name or None, version or None)
+    return Machine(
+        answers.architecture, answers.kernel, answers.page_size, name or None, version or None, answers.libgcc
+    )
 
 
 def services(files: HostFiles, answers: Answers) -> Services:

@@ -24,6 +24,7 @@ def judge(machine: Machine) -> Iterator[Finding]:
     yield _kernel(machine.kernel)
     yield _page_size(machine)
     yield _libc(machine)
+    yield _libgcc(there=machine.libgcc)
 
 
 def judge_locale(locale: Locale) -> Iterator[Finding]:
@@ -102,6 +103,16 @@ def _libc(machine: Machine) -> Finding:
             "Use a newer release of the distribution (Kylin V10, UOS 20, Debian 10, Enterprise Linux 8 or later).",
         )
     return passed("glibc", f"glibc {machine.libc_version}.")
+
+
+def _libgcc(*, there: bool) -> Finding:
+    if there:
+        return passed("libgcc", "libgcc_s.so.1 is there.")
+    return failed(
+        "libgcc",
+        "There is no libgcc_s.so.1, which compiled parts of the release are linked with.",
+        "Install it from the distribution's own media: libgcc-s1 (Debian) or libgcc (Kylin, UOS, RHEL).",
+    )
 
 
 def _version(text: str) -> tuple[int, int] | None:

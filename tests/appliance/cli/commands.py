@@ -13,9 +13,9 @@ from click.testing import CliRunner
 from appliance.cli.main import main
 
 
-def commands() -> dict[str, click.Command]:
+def commands(group: click.Group = main) -> dict[str, click.Command]:
     """Every command by its words, as in `usage seal`; groups are not among them."""
-    return dict(_below(main, ()))
+    return dict(_below(group, ()))
 
 
 def groups() -> dict[str, click.Command]:

@@ -14,15 +14,19 @@ from nacl.pwhash import argon2id
 
 from appliance.access.keys import list_keys
 from appliance.cli.main import main
+from appliance.config.secrets import host_secrets
 from appliance.errors import BackupRefused
 from appliance.ledger.journal import Journal
 from appliance.ledger.seal import sealed_files
 from appliance.ledger.store import take_in
 from appliance.operations.administrators import list_administrators, list_sessions
 from appliance.operations.backup import BackedUp, back_up, restore
+from appliance.operations.backup_outside import lacking_secrets, outside_of, wanted_secrets
 from appliance.operations.keys import create_key
 from appliance.operations.licence import standing
 from appliance.operations.usage import export_usage, import_receipt, seal_now
+from appliance.settings import Settings
+from appliance.state.database import transaction
 from appliance.state.site import Site, open_site
 from licensing.document import format_time
 from licensing.keyfile import KdfLimits
@@ -255,3 +259,48 @@ def test_nobody_is_signed_in_to_a_site_that_was_put_back(site: Site, tmp_path: P
         assert [each.name for each in list_administrators(back)] == ["anna"]
         assert list_sessions(back, now) == []
     assert len(list_sessions(site, now)) == 1
+
+
+def wants_secrets(tmp_path: Path) -> Site:
+    site = make_site(tmp_path / "state")
+    put_licence(site)
+    provider = "{name: openai-compatible, api_base: 'http://10.0.0.1/v1', api_key: '${%s}'}"
+    rows = [
+        f"  - alias: {name.lower()}\n    provider: {provider % name}\n" for name in ("IN_FILE", "IN_WORDS", "NOWHERE")
+    ]
+    put_config(site, f"models:\n{''.join(rows)}")
+    return site
+
+
+def test_what_is_not_in_a_backup_is_named_with_its_place_and_not_with_what_it_holds(tmp_path: Path) -> None:
+    folder = tmp_path / "secrets"
+    folder.mkdir()
+    (folder / "IN_FILE").write_text("sk-one")
+    environment = {"IN_WORDS": "sk-two"}
+    with closing(wants_secrets(tmp_path)) as site:
+        names = wanted_secrets(site)
+        settings = Settings(secrets_dir=folder, tls_certificate=tmp_path / "c.pem", tls_key=tmp_path / "k.pem")
+        found = outside_of(settings, tmp_path / "settings.toml", names, environment)
+        assert found.as_dict() == {
+            "settings": str(tmp_path / "settings.toml"),
+            "files": [str(tmp_path / "c.pem"), str(tmp_path / "k.pem")],
+            "secrets": [
+                {"name": "IN_FILE", "where": str(folder / "IN_FILE")},
+                {"name": "IN_WORDS", "where": "environment"},
+                {"name": "NOWHERE", "where": None},
+            ],
+        }
+        assert "sk-" not in "".join(found.lines())
+        (folder / "IN_FILE").write_text("")
+        assert lacking_secrets(site, host_secrets(environment, folder)) == ("IN_FILE", "NOWHERE")
+
+
+def test_where_the_config_is_not_believed_nobody_says_that_it_wants_no_secrets(tmp_path: Path) -> None:
+    with closing(make_site(tmp_path / "state")) as site:
+        assert wanted_secrets(site) == (), "there is no config"
+    with closing(wants_secrets(tmp_path / "other")) as site, transaction(site.database) as db:
+        db.execute(
+            "UPDATE documents SET bytes = X'00' WHERE digest = (SELECT digest FROM in_force WHERE slot = 'config')"
+        )
+        assert wanted_secrets(site) is None
+        assert outside_of(Settings(), None, wanted_secrets(site), {}).as_dict()["secrets"] is None

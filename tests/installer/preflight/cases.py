@@ -63,6 +63,8 @@ CASES = (
     Case("glibc", PASS, _with("machine", libc_version="2.28"), "2.28"),
     Case("glibc", FAIL, _with("machine", libc_version="2.17"), "2.17", "newer release"),
     Case("glibc", FAIL, _with("machine", libc=None, libc_version=None), "not known", "container form"),
+    Case("libgcc", PASS, GOOD, "is there"),
+    Case("libgcc", FAIL, _with("machine", libgcc=False), "no libgcc_s.so.1", "libgcc-s1"),
     Case("systemd", PASS, _with("services", systemd=243), "243, running"),
     Case("systemd", WARN, _with("services", running=False), "not running here", "when this system boots"),
     Case("systemd", FAIL, _with("services", systemd=219), "ProtectSystem", "Upgrade"),

@@ -42,7 +42,7 @@ def folder(purpose: str = "state", **changes: object) -> Folder:
 
 
 GOOD = Facts(
-    machine=Machine("x86_64", "5.10.0-28-amd64", 4096, "glibc", "2.31"),
+    machine=Machine("x86_64", "5.10.0-28-amd64", 4096, "glibc", "2.31", libgcc=True),
     services=Services(systemd=252, running=True, cgroups="unified", root=True),
     security=Security(
         selinux=None,

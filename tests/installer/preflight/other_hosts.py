@@ -27,6 +27,7 @@ ANSWERS = Answers(
     kernel="5.10.0-28-amd64",
     page_size=4096,
     libc="glibc 2.31",
+    libgcc=True,
     root=True,
     random_ready=True,
     file_limit=1024,

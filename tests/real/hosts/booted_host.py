@@ -6,11 +6,13 @@ anew for each host. What is bound into it can be looked at from both sides.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -22,8 +24,12 @@ import pytest
 
 from tests.real.processes import ROOT
 
+MEMORY = Path("/dev/shm")
+PLENTY_BYTES = 8 * 2**30
+ON_DISK = "AO_HOSTS_ON_DISK"
+"""Set it, and hosts lie on the disk all the same: for figures of how long something takes."""
 CACHE = ROOT / ".cache" / "roots"
-PACKAGES = "systemd,systemd-sysv,dbus"
+PACKAGES = "systemd,systemd-sysv,dbus,passwd"
 BOOT_SECONDS = 60.0
 COMMAND_SECONDS = 300.0
 INSIDE = ("-m", "-u", "-i", "-n", "-p", "-r", "-w")
@@ -57,26 +63,34 @@ class BootedHost:
             *("--private-network", "--console=read-only", *binds),
         ]
         inner = 'mount -t tmpfs tmpfs /run && mkdir /run/systemd && exec "$@"'
-        self._process = subprocess.Popen(
-            [
-                *("setpriv", "--pdeathsig", "KILL", "unshare", "-m", "--propagation", "private"),
-                *("sh", "-c", inner, "sh"),
-                *nspawn,
-            ],
-            env={"PATH": os.environ["PATH"], "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "yes"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        with self._console.open("ab") as console:
+            self._process = subprocess.Popen(
+                [
+                    *("setpriv", "--pdeathsig", "KILL", "unshare", "-m", "--propagation", "private"),
+                    *("sh", "-c", inner, "sh"),
+                    *nspawn,
+                ],
+                env={"PATH": os.environ["PATH"], "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "yes"},
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+                start_new_session=True,
+            )
         deadline = begun + BOOT_SECONDS
         while time.monotonic() < deadline:
-            assert self._process.poll() is None, "the host ended while it booted"
+            assert self._process.poll() is None, f"the host ended while it booted:\n{self._said()}"
             self._leader = self._leader or self._find_leader()
             if self._leader and self._is_up():
                 return time.monotonic() - begun
             time.sleep(0.05)
-        raise AssertionError("the host did not boot")
+        raise AssertionError(f"the host did not boot:\n{self._said()}")
+
+    @property
+    def _console(self) -> Path:
+        return self.folder.with_name(f"{self.folder.name}.console")
+
+    def _said(self) -> str:
+        return self._console.read_bytes()[-4000:].decode("utf-8", "replace")
 
     def run(self, *command: str, check: bool = True, stdin: bytes = b"") -> Ended:
         """A command as root inside."""
@@ -154,18 +168,52 @@ class BootedHost:
 
 
 @contextmanager
-def host_of(suite: str, folder: Path, binds: Mapping[str, Path] | None = None) -> Iterator[BootedHost]:
-    """A fresh host, not booted yet; off and gone at the end."""
+def host_of(
+    suite: str, folder: Path, binds: Mapping[str, Path] | None = None, also: str | None = None
+) -> Iterator[BootedHost]:
+    """A fresh host, not booted yet; off and gone at the end. `also`: a package that it has besides."""
     _need()
-    root = folder / suite
+    with _place(folder) as place:
+        yield from _host_in(place, suite, binds, also)
+
+
+def _host_in(place: Path, suite: str, binds: Mapping[str, Path] | None, also: str | None) -> Iterator[BootedHost]:
+    root = place / suite
     root.mkdir(parents=True)
-    subprocess.run(["tar", "-C", str(root), "--xattrs", "-xf", str(_archive(suite))], check=True)
+    subprocess.run(["tar", "-C", str(root), "--xattrs", "-xf", str(_archive(suite, also))], check=True)
     host = BootedHost(root, binds or {})
     try:
         yield host
     finally:
         host.cut_power()
         shutil.rmtree(root, ignore_errors=True)
+
+
+@contextmanager
+def _place(folder: Path) -> Iterator[Path]:
+    """In memory where there is plenty: what waits for a disk here waits for all that this machine writes besides."""
+    if os.environ.get(ON_DISK) or not _memory_is_plenty():
+        yield folder
+        return
+    for left in MEMORY.glob("ao-host-*"):
+        if not Path("/proc", left.name.rpartition("-")[2]).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    place = Path(tempfile.mkdtemp(dir=MEMORY, prefix="ao-host-", suffix=f"-{os.getpid()}"))
+    place.chmod(0o755)
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _memory_is_plenty() -> bool:
+    try:
+        there = os.statvfs(MEMORY)
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return False
+    available = next(int(each.split()[1]) * 1024 for each in lines if each.startswith("MemAvailable:"))
+    return not there.f_flag & os.ST_NOEXEC and min(there.f_bavail * there.f_frsize, available) >= PLENTY_BYTES
 
 
 def _need() -> None:
@@ -176,13 +224,18 @@ def _need() -> None:
             pytest.skip(f"{program} is not installed (apt: mmdebstrap systemd-container)")
 
 
-def _archive(suite: str) -> Path:
-    file = CACHE / f"{suite}.tar"
+def _archive(suite: str, also: str | None) -> Path:
+    file = CACHE / (f"{suite}-{also}.tar" if also else f"{suite}.tar")
     if not file.is_file():
         CACHE.mkdir(parents=True, exist_ok=True)
-        fresh = CACHE / f".{suite}.{os.getpid()}.tar"
+        fresh = CACHE / f".{file.stem}.{os.getpid()}.tar"
         subprocess.run(
-            ["mmdebstrap", "-q", "--variant=minbase", f"--include={PACKAGES}", suite, str(fresh), _mirror()], check=True
+            [
+                *("mmdebstrap", "-q", "--variant=essential", f"--include={PACKAGES}{f',{also}' if also else ''}"),
+                *("--dpkgopt=force-unsafe-io", '--aptopt=Acquire::Languages "none"'),
+                *(suite, str(fresh), _mirror()),
+            ],
+            check=True,
         )
         fresh.rename(file)
     return file
@@ -199,7 +252,7 @@ def _mirror() -> str:
 
 
 def tree_of(folder: Path, *, without: Sequence[str] = ()) -> dict[str, tuple[object, ...]]:
-    """Every name below a root with kind, mode, owner and content, for comparing before and after."""
+    """Every name below a root with mode, owner and what is in it, for comparing before and after."""
     found: dict[str, tuple[object, ...]] = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
@@ -209,6 +262,11 @@ def tree_of(folder: Path, *, without: Sequence[str] = ()) -> dict[str, tuple[obj
         if path.is_symlink():
             content: object = path.readlink()
         else:
-            content = path.read_bytes() if path.is_file() else None
+            content = _digest(path) if path.is_file() else None
         found[name] = (facts.st_mode, facts.st_uid, facts.st_gid, content)
     return found
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
