@@ -39,7 +39,7 @@ persistence: {size: 50Gi, storageClass: fast, accessMode: ReadWriteOncePod}
 media: {volume: {hostPath: {path: /media/usb, type: Directory}}, propagate: true}
 documents: {secret: ao-documents, site: acme-berlin, files: [trust.json, licence.json, config.yaml.signed]}
 secrets: {secret: provider-keys, names: [ACME_VLLM_KEY, OTHER]}
-tls: {secret: gateway-tls}
+tls: {secret: gateway-tls, clients: {configMap: client-ca, ask: optional}}
 authorities: {configMap: site-ca}
 service: {type: LoadBalancer, port: 443, annotations: {a/b: c}}
 network:
@@ -190,6 +190,22 @@ def test_its_settings_are_those_that_the_gateway_reads(program: Path, chart: Pat
     assert (settings.workers, settings.port, str(settings.state_dir)) == (4, 8080, "/var/lib/ao/state")
     assert [str(each) for each in settings.metrics_from] == ["127.0.0.0/8", "::1/128", "10.9.0.0/16"]
     assert str(settings.tls_certificate) == "/etc/ao/tls/tls.crt"
+    assert (str(settings.tls_client_ca), settings.tls_client) == ("/etc/ao/clients/ca.crt", "optional")
+
+
+def test_the_kubelet_asks_by_a_command_where_it_has_no_certificate_to_show(program: Path, chart: Path) -> None:
+    def probes(*words: str) -> list[dict[str, Any]]:
+        (container,) = rendered(program, chart, *words)["StatefulSet"]["spec"]["template"]["spec"]["containers"]
+        return [container[f"{each}Probe"] for each in ("startup", "liveness", "readiness")]
+
+    for words, scheme in (((), "HTTP"), (("--set", "tls.secret=t"), "HTTPS")):
+        asked = [each["httpGet"] for each in probes(*words)]
+        assert [(each["path"], each["scheme"]) for each in asked] == [
+            *[("/healthz", scheme)] * 2,
+            ("/readyz", scheme),
+        ]
+    asked = [each["exec"]["command"] for each in probes("--set", "tls.secret=t,tls.clients.configMap=ca")]
+    assert asked == [*[["/usr/bin/ao", "healthcheck"]] * 2, ["/usr/bin/ao", "healthcheck", "--ready"]]
 
 
 def test_secrets_and_documents_are_mounted_as_plain_files(program: Path, chart: Path, every_value: Path) -> None:
@@ -229,6 +245,7 @@ WRONG = {
     "a document of no kind": "documents.secret=docs,documents.site=acme,documents.files[0]=run.sh",
     "two volumes for media": "media.volume.nfs.path=/x,media.volume.hostPath.path=/x",
     "propagation without a host's folder": "media.propagate=true",
+    "clients' certificates without TLS": "tls.clients.configMap=ca",
     "less time than it takes to stop": "terminationGracePeriodSeconds=30",
 }
 
