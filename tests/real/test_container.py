@@ -49,7 +49,8 @@ class Running:
     def start(self) -> Container:
         mounts = {self.volume: "/var/lib/ao", self.stick: "/media/carried", self.secrets: "/etc/ao/secrets:ro"}
         words = [f"--volume={here}:{there}" for here, there in mounts.items()]
-        return self.host.start("ao", f"{NAME}@{self.image.opened.digest}", *words)
+        healthy = ('--health-cmd=["ao","healthcheck"]', "--health-interval=disable")
+        return self.host.start("ao", f"{NAME}@{self.image.opened.digest}", *words, *healthy)
 
     def ask(self, name: str, *, stream: bool = False) -> list[str]:
         """The words of a call."""
@@ -133,6 +134,10 @@ def test_it_answers_an_app_and_counts_the_call(running: Running) -> None:
         return bool(uses["since_receipt"]) and uses["since_receipt"][0]["requests"] == 1
 
     wait_until(counted, "the call is in the ledger")
+
+
+def test_whoever_watches_it_finds_it_healthy(running: Running) -> None:
+    running.host.run(running.host.podman("healthcheck", "run", "ao"))
 
 
 def test_it_is_confined_as_it_is_said_to_be(running: Running) -> None:
