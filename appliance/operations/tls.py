@@ -219,18 +219,19 @@ def _check(authority: Pair, names: Names, days: int) -> None:
         )
     _check_days(days)
     try:
-        bound = authority.certificate.extensions.get_extension_for_class(x509.NameConstraints).value.permitted_subtrees
+        constraints = authority.certificate.extensions.get_extension_for_class(x509.NameConstraints).value
     except x509.ExtensionNotFound:
         return
-    domains = [each.value.lower() for each in bound or [] if isinstance(each, x509.DNSName)]
-    networks = [each.value for each in bound or [] if isinstance(each.value, Network)]
+    bound = constraints.permitted_subtrees or []
+    domains = [each.value.lower() for each in bound if isinstance(each, x509.DNSName)]
+    networks = [each.value for each in bound if isinstance(each.value, Network)]
     for name in names.dns:
         plain = name.lower().removeprefix("*.")
-        if domains and not any(plain == each or plain.endswith(f".{each}") for each in domains):
+        if not any(plain == each or plain.endswith(f".{each}") for each in domains):
             raise IssueRefused(f"The authority may not sign for {name}: only for {', '.join(domains)}.", where="--dns")
     for address in names.addresses:
-        if networks and not any(address in each for each in networks):
-            told = ", ".join(map(str, networks))
+        if not any(address in each for each in networks):
+            told = ", ".join(map(str, networks)) or "names"
             raise IssueRefused(f"The authority may not sign for {address}: only for {told}.", where="--ip")
 
 

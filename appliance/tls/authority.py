@@ -23,6 +23,10 @@ LEAF_DAYS: Final = 825
 BACKDATED: Final = timedelta(minutes=5)
 """A host whose clock is a little behind believes a new certificate too."""
 
+NO_DOMAIN: Final = "invalid"
+"""A domain in which there is no name (RFC 2606)."""
+EVERY_ADDRESS: Final = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
+
 Curve = Literal["P-256", "P-384"]
 CURVES: Final[dict[str, type[ec.EllipticCurve]]] = {"P-256": ec.SECP256R1, "P-384": ec.SECP384R1}
 Address = IPv4Address | IPv6Address
@@ -49,8 +53,12 @@ class Names:
 
     @property
     def common(self) -> str:
-        """For people; clients look at the others. It has 64 characters at most."""
-        return str([*self.dns, *self.addresses][0])[:64]
+        """For people; clients look at the others. It has 64 characters at most.
+
+        OpenSSL takes one that could be a DNS name for one, where the certificate has no other, and holds it against
+        what the authority may sign for: an address is told in words.
+        """
+        return self.dns[0][:64] if self.dns else f"address {self.addresses[0]}"
 
     def extension(self) -> x509.SubjectAlternativeName:
         return x509.SubjectAlternativeName(
@@ -73,10 +81,8 @@ def make_authority(
     builder = _builder(subject, subject, key, now, now + timedelta(days=days))
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     builder = builder.add_extension(_usage(signs=True), critical=True)
-    permitted: list[x509.GeneralName] = [x509.DNSName(each) for each in permitted_dns]
-    permitted += [x509.IPAddress(each) for each in permitted_networks]
-    if permitted:
-        builder = builder.add_extension(x509.NameConstraints(permitted, None), critical=True)
+    if permitted_dns or permitted_networks:
+        builder = builder.add_extension(_permitted(permitted_dns, permitted_networks), critical=True)
     return Pair(builder.sign(key, SHA256()), key)
 
 
@@ -170,6 +176,14 @@ def _usage(*, signs: bool) -> x509.KeyUsage:
         encipher_only=False,
         decipher_only=False,
     )
+
+
+def _permitted(domains: Sequence[str], networks: Sequence[Network]) -> x509.NameConstraints:
+    """A kind of which none is permitted is forbidden as a whole: a constraint on one says nothing of the other."""
+    permitted: list[x509.GeneralName] = [x509.DNSName(each) for each in domains or (NO_DOMAIN,)]
+    permitted += [x509.IPAddress(each) for each in networks]
+    excluded = None if networks else [x509.IPAddress(each) for each in EVERY_ADDRESS]
+    return x509.NameConstraints(permitted, excluded)
 
 
 def _name(common: str) -> x509.Name:

@@ -123,7 +123,7 @@ OLDER = {
     *("ProtectKernelTunables", "ProtectSystem", "ReadWritePaths", "RemoveIPC", "RestrictAddressFamilies"),
     *("RestrictNamespaces", "RestrictRealtime", "LockPersonality", "MemoryDenyWriteExecute"),
     *("SystemCallArchitectures", "SystemCallFilter", "SystemCallErrorNumber", "UMask", "LimitCORE", "LimitNOFILE"),
-    *("IPAddressDeny", "IPAddressAllow", "Environment"),
+    *("IPAddressDeny", "IPAddressAllow", "Environment", "ExecReload"),
 }
 ONLY_HARDENS = {"ProtectHostname", "RestrictSUIDSGID", "ProtectKernelLogs", "ProtectClock"}
 """What a systemd that does not know it passes over with a line in its log, and nothing else comes of it."""

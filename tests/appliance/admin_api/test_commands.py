@@ -50,6 +50,11 @@ HOST_ONLY = {
     "tls self-signed": "Its fingerprint is read at the host, and not over what it is to protect.",
     "tls show": "GET /status tells until when it holds; the rest is in every handshake.",
     "tls reload": "It takes up files of the host's own.",
+    "healthcheck": "It asks the gateway, beside which the API runs.",
+    "package install": "A package's own scripts call it, as the host's root.",
+    "package check": "A package's own scripts call it, as the host's root.",
+    "package return": "A package's own scripts call it, as the host's root.",
+    "package remove": "A package's own scripts call it, as the host's root.",
     "metrics": "GET /metrics of the gateway tells it.",
 }
 

@@ -36,7 +36,8 @@ def state(tmp_path: Path) -> Path:
 @pytest.fixture
 def ca(state: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "ca"
-    made = ao("tls", "init-ca", "--name", "Bank CA", "--ca", str(folder), "--permit-dns", "bank.internal", state=state)
+    permitted = ["--permit-dns", "bank.internal", "--permit-ip", "10.0.0.0/8"]
+    made = ao("tls", "init-ca", "--name", "Bank CA", "--ca", str(folder), *permitted, state=state)
     assert (made.code, made.fault) == (0, None), made
     return folder
 
@@ -102,6 +103,7 @@ def test_a_certificate_of_its_own_authority_is_put_in_place_with_its_signer(stat
     ("options", "says"),
     [
         (["--dns", "gw.elsewhere.example"], "may not sign for gw.elsewhere.example"),
+        (["--ip", "192.168.0.1"], "may not sign for 192.168.0.1: only for 10.0.0.0/8"),
         (["--dns", "gw.bank.internal", "--days", str(LEAF_DAYS + 1)], "825 days"),
         (["--dns", "no name"], "no DNS name"),
         (["--ip", "10.0.0"], "no address"),

@@ -83,6 +83,16 @@ def test_names_that_are_not_permitted_are_not_believed(tmp_path: Path) -> None:
     for names in (Names(dns=["gw.elsewhere.example"]), Names(addresses=[ip_address("192.168.1.1")])):
         refused = verified(tmp_path, issue_server(ca, names, days=30, now=NOW), ca, "sslserver")
         assert "permitted subtree violation" in refused
+    # Where one kind is permitted, the other is forbidden as a whole.
+    by_name, by_address = Names(dns=["gw.bank.internal"]), Names(addresses=[ip_address("10.0.0.5")])
+    named = authority(permitted_dns=["bank.internal"])
+    assert verified(tmp_path, issue_server(named, by_name, days=30, now=NOW), named, "sslserver") == "OK"
+    refused = verified(tmp_path, issue_server(named, by_address, days=30, now=NOW), named, "sslserver")
+    assert "excluded subtree violation" in refused
+    numbered = authority(permitted_networks=[ip_network("10.0.0.0/8")])
+    assert verified(tmp_path, issue_server(numbered, by_address, days=30, now=NOW), numbered, "sslserver") == "OK"
+    refused = verified(tmp_path, issue_server(numbered, by_name, days=30, now=NOW), numbered, "sslserver")
+    assert "permitted subtree violation" in refused
 
 
 def test_nothing_lasts_longer_than_it_may() -> None:

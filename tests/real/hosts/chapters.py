@@ -368,6 +368,49 @@ def a_support_bundle_holds_no_secret(story: Story) -> None:
         assert secret not in text
 
 
+def a_certificate_is_taken_up_by_systemctl_reload(story: Story) -> None:
+    """From here on the host speaks TLS. What the site's own authority signed is presented; a spoilt pair is not."""
+    story.ao("tls", "init-ca", "--name", "Plant 7 CA", "--permit-dns", "plant-7.internal")
+    first = _issued(story)
+    settings = story.host.folder / "etc/ao/settings.toml"
+    lines = [f"{name} = {json.dumps(first[name])}\n" for name in ("tls_certificate", "tls_key")]
+    settings.write_text("".join(lines) + settings.read_text())
+    story.host.run("systemctl", "restart", "ao")
+    story.wait_for(lambda: story.host.run("ao", "healthcheck", "--ready", check=False).exit_code == 0, "it serves TLS")
+    assert _presented(story) == first["certificate"]["sha256"]
+    second = _issued(story)
+    assert second["named_in_settings"] is True
+    story.host.run("systemctl", "reload", "ao")
+    assert _presented(story) == second["certificate"]["sha256"] != first["certificate"]["sha256"]
+    key = story.host.folder / str(second["tls_key"]).removeprefix("/").replace("current", _current(story))
+    key.write_text("spoilt")
+    assert story.host.run("systemctl", "reload", "ao", check=False).exit_code != 0
+    assert "certificate_refused" in story.log()
+    assert _presented(story) == second["certificate"]["sha256"]
+    assert story.unit_is() == "active"
+    state, authority = story.host.folder / "var/lib/ao", story.host.folder / "etc/ao/ca"
+    assert {each.stat().st_uid for each in (state / "tls").rglob("*.pem")} == {state.stat().st_uid}
+    assert (authority.stat().st_uid, authority.stat().st_mode & 0o777) == (0, 0o700), "the gateway's user cannot sign"
+
+
+def _issued(story: Story) -> dict[str, Any]:
+    return story.ao("tls", "issue", "--dns", "gw.plant-7.internal")
+
+
+def _current(story: Story) -> str:
+    return (story.host.folder / "var/lib/ao/tls/current").readlink().name
+
+
+def _presented(story: Story) -> str:
+    """The SHA-256 of what the listener presents."""
+    script = (
+        "import hashlib, ssl; seen = ssl.get_server_certificate(('127.0.0.1', 8080)); "
+        "print(hashlib.sha256(ssl.PEM_cert_to_DER_cert(seen)).hexdigest())"
+    )
+    seen = story.host.run(PYTHON, "-c", script).out.strip().upper()
+    return ":".join(seen[i : i + 2] for i in range(0, len(seen), 2))
+
+
 def back_up(story: Story) -> None:
     """What is not in it is said, by name and without what it holds."""
     (story.stick / "passphrase").write_text("nine words that nobody else has thought of yet\n")
