@@ -12,7 +12,7 @@ BUILDS ?= 1
 ROUNDS ?= 2000
 JOBS   ?= 2
 
-.PHONY: run test test-vm test-vm-install test-hosts report-hosts test-aarch64 test-release-aarch64 check format bench crash fuzz soak clients report-picture lock wheels runtime bundle bundle-check packages packages-check test-packages clean
+.PHONY: run test test-vm test-vm-install test-hosts report-hosts test-aarch64 test-release-aarch64 check format bench crash fuzz soak clients report-picture lock wheels runtime bundle bundle-check image image-check packages packages-check test-packages clean
 
 run: $(VENV)/.checkout  ## a licensed gateway that answers OpenAI clients on 127.0.0.1:8080
 	$(BIN)/ao quickstart $(ARGS)
@@ -99,6 +99,12 @@ packages: $(VENV)/.development  ## dist/: the same release as a deb and an rpm f
 
 packages-check: $(VENV)/.development  ## the same twice, compared byte by byte
 	$(BIN)/python packaging/deb_rpm check $(ARGS)
+
+image: $(VENV)/.development  ## dist/: the same release as an OCI image and a Helm chart for both machines (after bundle: one release.unsigned.json)
+	$(BIN)/python packaging/image make $(ARGS)
+
+image-check: $(VENV)/.development  ## the same twice, the second time from nothing kept, compared byte by byte
+	$(BIN)/python packaging/image check $(ARGS)
 
 clean:
 	rm -rf $(VENV) dist .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis

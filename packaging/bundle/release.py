@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from bundle.errors import BundleRefused
 from bundle.facts import Facts
@@ -30,26 +29,30 @@ def describe(into: Path, known: Sequence[Facts], files: Sequence[Path]) -> Path:
         "built_at": first.built_at,
         "upgrades_from": first.upgrades_from,
         "schemas": {"state": first.schemas.state, "documents": first.schemas.documents},
-        "artefacts": [_artefact(of, file) for of, file in zip(known, files, strict=True)],
+        "artefacts": [
+            {"file": file.name, "arch": of.arch, "size": file.stat().st_size, "sha256": sha256_of(file)}
+            for of, file in zip(known, files, strict=True)
+        ],
     }
     target = into / NAME
     target.write_text(json.dumps(text, indent=2) + "\n", "utf-8")
     return target
 
 
-def describe_also(into: Path, known: Sequence[Facts], files: Sequence[Path]) -> Path:
-    """The same, with what the description beside the files says already of the same release. Raises BundleRefused."""
+def describe_too(into: Path, known: Sequence[Facts], files: Sequence[Path]) -> Path:
+    """The same, beside what the description there tells of the same release already; what it tells of these files is
+    replaced. Raises BundleRefused where it is of another release."""
     target = into / NAME
     before = json.loads(target.read_text("utf-8")) if target.is_file() else None
     describe(into, known, files)
-    after = json.loads(target.read_text("utf-8"))
-    if before is not None and {**before, "artefacts": []} == {**after, "artefacts": []}:
-        fresh = {each["file"] for each in after["artefacts"]}
-        kept = [each for each in before["artefacts"] if each["file"] not in fresh]
-        after["artefacts"] = [*kept, *after["artefacts"]]
-        target.write_text(json.dumps(after, indent=2) + "\n", "utf-8")
+    if before is None:
+        return target
+    text = json.loads(target.read_text("utf-8"))
+    told = before.pop("artefacts")
+    if before != {key: value for key, value in text.items() if key != "artefacts"}:
+        target.write_text(json.dumps({**before, "artefacts": told}, indent=2) + "\n", "utf-8")
+        raise BundleRefused(f"{target} is of another release or build: make everything of one release together.")
+    names = {each["file"] for each in text["artefacts"]}
+    text["artefacts"] = [*(each for each in told if each["file"] not in names), *text["artefacts"]]
+    target.write_text(json.dumps(text, indent=2) + "\n", "utf-8")
     return target
-
-
-def _artefact(of: Facts, file: Path) -> dict[str, Any]:
-    return {"file": file.name, "arch": of.arch, "size": file.stat().st_size, "sha256": sha256_of(file)}

@@ -12,7 +12,7 @@ from pathlib import Path
 from bundle.errors import BundleRefused
 from bundle.facts import ARCHITECTURES, Facts, read_facts
 from bundle.places import ROOT, places
-from bundle.release import describe_also
+from bundle.release import describe_too
 from bundle.tree import assemble
 from deb_rpm.build import KINDS, build
 from runtime.cache import sha256_of
@@ -55,7 +55,7 @@ def _make(options: argparse.Namespace) -> None:
     made = _files(options, options.out)
     for _, file in made:
         sys.stdout.write(f"{sha256_of(file)}  {file} ({file.stat().st_size / 1e6:.1f} MB)\n")
-    described = describe_also(options.out, [of for of, _ in made], [file for _, file in made])
+    described = describe_too(options.out, [of for of, _ in made], [file for _, file in made])
     sys.stdout.write(f"{described} lists them: it is what the vendor signs.\n")
 
 

@@ -86,9 +86,16 @@ def _pack(shop: Workshop, target: Path) -> Path:
     return target
 
 
+def _of_this_machine(shop: Workshop) -> list[Path]:
+    """Folders that the build wrote into what it made; CPython notes the one that it was cross-compiled with as well."""
+    return [shop.folder, *([shop.native.parents[1]] if shop.native else [])]
+
+
 def _add(archive: tarfile.TarFile, file: Path, name: str, shop: Workshop) -> None:
-    clean = shop.folder / "clean"
-    clean.write_bytes(without_folder(file.read_bytes(), str(shop.folder).encode()))
+    clean, data = shop.folder / "clean", file.read_bytes()
+    for folder in _of_this_machine(shop):
+        data = without_folder(data, str(folder).encode())
+    clean.write_bytes(data)
     entry = tarfile.TarInfo(name)
     entry.size = clean.stat().st_size
     entry.mode = 0o755 if file.stat().st_mode & 0o100 else 0o644

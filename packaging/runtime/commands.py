@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from bundle.errors import BundleRefused
 from bundle.places import places
 from bundle.tree import native_python
 from runtime.build import build
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         native = None if options.arch == os.uname().machine else native_python(where, pins)
         made = build(options.arch, pins, work, native, options.jobs, _say)
-    except (RuntimeUnavailable, OSError) as exc:
+    except (BundleRefused, RuntimeUnavailable, OSError) as exc:
         sys.stderr.write(f"{exc}\n")
         return 1
     kept = own_archive(options.arch, where.runtimes[-1])

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import tarfile
 from pathlib import Path
 
 import pytest
 
-from runtime import fetch
+from bundle.places import Places
+from runtime import build, commands, fetch
 from runtime.cache import own_archive, prebuilt, sha256_of
 from runtime.errors import ArchiveChanged, RuntimeUnavailable
 from runtime.pins import PINS, Archive, Pins, inputs_key, read_pins
-from runtime.recipes import Workshop, environment, recipe, wrapper
+from runtime.recipes import PREFIX, Workshop, environment, recipe, wrapper
 from runtime.unpack import unpack, without_folder
 
 FOLDER = "/tmp/bundle"
@@ -122,3 +124,30 @@ def test_a_source_that_is_kept_is_not_fetched_and_one_that_is_not_the_pinned_one
     pins = read_pins(tmp_path / "pins.json")
     assert fetch.sources(pins, tmp_path) == {"zlib": file}
     assert not (tmp_path / "apt").exists()
+
+
+def test_an_archive_of_a_foreign_machine_names_neither_folder_that_it_was_built_with(tmp_path: Path) -> None:
+    native = tmp_path / "a-native-python/bin/python3"
+    shop = Workshop("aarch64", tmp_path / "workshop", Path("/zig"), 1, 0, native)
+    installed = shop.folder / "out" / PREFIX.lstrip("/")
+    said = f"--with-build-python={native} --prefix={shop.folder}/out\n"
+    for name in ("bin/python3.13", "lib/python3.13/_sysconfigdata__linux_aarch64-linux-gnu.py"):
+        (installed / name).parent.mkdir(parents=True, exist_ok=True)
+        (installed / name).write_text(said)
+    packed = build._pack(shop, tmp_path / "runtime.tar.zst")
+    unpack(packed, tmp_path / "out", built_in=None)
+    files = [each for each in (tmp_path / "out").rglob("*") if each.is_file()]
+    assert len(files) == 2
+    for file in files:
+        assert str(tmp_path) not in file.read_text()
+        assert len(file.read_text()) == len(said)
+
+
+def test_a_build_for_another_machine_says_what_it_needs_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A Python for this machine, of the same version: kept nowhere, it is to be built before."""
+    monkeypatch.setattr(commands, "places", lambda *_: Places(tmp_path, tmp_path / "cache", (tmp_path / "runtimes",)))
+    (other,) = {"x86_64", "aarch64"} - {os.uname().machine}
+    assert commands.main(["build", "--arch", other]) == 1
+    assert capsys.readouterr().err.endswith(f"python packaging/runtime build --arch {os.uname().machine}\n")

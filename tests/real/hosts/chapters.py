@@ -18,6 +18,7 @@ from tests.real.hosts.story import HELD_MODEL, HELD_PORT, MODEL, SITE, Story
 
 DENIED, ALLOWED = "203.0.113.7", "10.9.9.9"
 HELD_KEY = "sk-held-9f27c1"
+PASSWORD = "no-such-words-in-lists-7"
 CONFIG = f"""\
 models:
   - alias: {MODEL}
@@ -126,7 +127,7 @@ def set_up(story: Story) -> None:
     """The first run without anybody, then licence and config, all over the stick."""
     trust = story.vendor.trust_file.read_bytes()
     (story.stick / "trust.json").write_bytes(trust)
-    (story.stick / "password").write_text("no-such-words-in-lists-7\n")
+    (story.stick / "password").write_text(f"{PASSWORD}\n")
     (story.stick / "setup.toml").write_text(SETUP.format(site=SITE, digest=pin(trust).digest))
     story.ao("setup", "--answers", "/media/usb/setup.toml")
     story.vendor.issue(story.stick / "request.json", story.stick / "licence.json", "--add-on", "demo")
@@ -354,6 +355,17 @@ def every_answer_is_in_the_books(story: Story) -> None:
     assert len(set(story.answered())) == len(story.answered())
     assert {name: booked[name] for name in story.streams} == story.streams
     story.host.run("systemctl", "start", "ao")
+
+
+def a_support_bundle_holds_no_secret(story: Story) -> None:
+    """Of a host that has lived: its logs, its metrics, its units."""
+    (story.stick / "support.jsonl").unlink(missing_ok=True)
+    story.ao("support-bundle", "--yes", "--out", "/media/usb/support.jsonl")
+    text = (story.stick / "support.jsonl").read_text()
+    assert f'"{story.version()}"' in text
+    assert "LoadCredential" in text or "ao.service" in text
+    for secret in (HELD_KEY, story.key, PASSWORD):
+        assert secret not in text
 
 
 def back_up(story: Story) -> None:

@@ -44,5 +44,6 @@ def test_a_host_gets_the_appliance_and_is_rid_of_it(releases: Releases, vendor: 
             tell(chapters.every_answer_is_in_the_books)
         with story.switched_on(), told(story) as tell:
             tell(chapters.it_answers_after_power_on)
+            tell(chapters.a_support_bundle_holds_no_secret)
             tell(chapters.uninstall)
             assert chapters.differences(before, tell(chapters.everything)) == {}
