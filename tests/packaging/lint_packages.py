@@ -28,7 +28,7 @@ LINTIAN: Mapping[str, str] = {
     "shared-library-lacks-prerequisites": "Python's own modules find their symbols in the interpreter.",
     "unstripped-binary-or-object": OTHERS,
     "hardening-no-pie": "The interpreter is linked statically with OpenSSL and SQLite for every glibc from 2.28 on.",
-    "package-installs-python-pycache-dir": "The tree is read-only to whoever runs it: bytecode is made with the release.",
+    "package-installs-python-pycache-dir": "Nobody who runs it writes into the tree: bytecode comes with the release.",
     "script-not-executable": OTHERS,
     "unusual-interpreter": OTHERS,
 }
