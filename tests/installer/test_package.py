@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
+import shlex
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -12,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -217,3 +220,15 @@ def test_checks_are_accepted_by_name_and_nothing_else_is() -> None:
     for text in ("[preflight]\naccept = 1\n", "[preflight]\naccept = [1]\n", "preflight = 3\n", "[preflight\n"):
         with pytest.raises(AnswerRefused):
             accepted(text, where="x")
+
+
+@pytest.mark.parametrize("name", ["check", "install", "return", "remove"])
+def test_each_word_to_the_installer_has_help_with_an_example_that_parses(name: str) -> None:
+    said = CliRunner().invoke(main, ["package", name, "--help"])
+    example = re.search(r"Example:\n +ao package (\S+)(.*)", said.stdout)
+    assert said.exit_code == 0
+    assert example is not None
+    assert example[1] == name
+    group = main.commands["package"]
+    assert isinstance(group, click.Group)
+    group.commands[name].make_context(name, shlex.split(example[2]))
