@@ -12,7 +12,7 @@ BUILDS ?= 1
 ROUNDS ?= 2000
 JOBS   ?= 2
 
-.PHONY: run test test-vm test-vm-install test-hosts report-hosts test-aarch64 test-release-aarch64 check format bench crash fuzz soak clients report-picture lock wheels runtime bundle bundle-check clean
+.PHONY: run test test-vm test-vm-install test-hosts report-hosts test-aarch64 test-release-aarch64 check format bench crash fuzz soak clients report-picture lock wheels runtime bundle bundle-check image image-check clean
 
 run: $(VENV)/.checkout  ## a licensed gateway that answers OpenAI clients on 127.0.0.1:8080
 	$(BIN)/ao quickstart $(ARGS)
@@ -90,6 +90,12 @@ bundle: $(VENV)/.development  ## dist/: ao-appliance-<version>-linux-<arch>.run 
 
 bundle-check: $(VENV)/.development  ## the same twice, the second time from nothing kept, compared byte by byte
 	$(BIN)/python packaging/bundle check $(ARGS)
+
+image: $(VENV)/.development  ## dist/: the same release as an OCI image and a Helm chart for both machines (after bundle: one release.unsigned.json)
+	$(BIN)/python packaging/image make $(ARGS)
+
+image-check: $(VENV)/.development  ## the same twice, the second time from nothing kept, compared byte by byte
+	$(BIN)/python packaging/image check $(ARGS)
 
 clean:
 	rm -rf $(VENV) dist .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -35,6 +35,10 @@ class AdminProcess:
         if settings.admin.fault:
             log.warning("the admin API is not served: %s", settings.admin.fault)
 
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process is not None else None
+
     def keep_up(self, now: float) -> None:
         """Starts it where it does not run. `now` in seconds."""
         if not self._settings.admin.wanted or (self._process is not None and self._process.poll() is None):

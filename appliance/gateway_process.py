@@ -30,6 +30,7 @@ READY_SECONDS = 30.0
 STOP_SECONDS = 40.0
 RESTARTS = 5
 RESTART_WINDOW_SECONDS = 60.0
+ANSWER_LIMIT_BYTES = 64 * 1024
 _GO = b"go\n"
 
 
@@ -41,6 +42,10 @@ class GatewayProcess:
         self._metrics = metrics
         self._ends: deque[float] = deque()
         self._process = self._load()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def let_serve(self) -> None:
         """Lets the loaded gateway listen. Until then it has no port, no worker and no state. Raises GatewayFailed."""
@@ -107,14 +112,21 @@ def check_port(settings: Settings) -> None:
             ) from exc
 
 
-def _answers(settings: Settings) -> bool:
+def ask(settings: Settings, path: str) -> tuple[int, bytes] | None:
+    """What the gateway that these settings describe answers on this path; None where nobody answers."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - compared, not bound
     with closing(_connection(settings, host)) as connection:
         try:
-            connection.request("GET", "/readyz")
-            return connection.getresponse().status == http.HTTPStatus.OK
+            connection.request("GET", path)
+            reply = connection.getresponse()
+            return reply.status, reply.read(ANSWER_LIMIT_BYTES)
         except (OSError, http.client.HTTPException):
-            return False
+            return None
+
+
+def _answers(settings: Settings) -> bool:
+    answer = ask(settings, "/readyz")
+    return answer is not None and answer[0] == http.HTTPStatus.OK
 
 
 def _connection(settings: Settings, host: str) -> http.client.HTTPConnection:

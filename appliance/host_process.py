@@ -8,7 +8,8 @@ import pwd
 import re
 import resource
 import signal
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
@@ -37,6 +38,21 @@ def keep_memory_to_oneself() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl")
+
+
+def reap_orphans(ours: Collection[int | None]) -> None:
+    """As the first process of a container (else harmless): takes leave of those who ended after their parents had.
+
+    Nobody else would, and a worker that has ended would be counted among the living. `ours` are the process's own
+    children, whose ends are awaited where they were started.
+    """
+    if os.getpid() != 1:
+        return
+    with suppress(ChildProcessError):
+        while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
+            if ended.si_pid in ours:
+                return
+            os.waitpid(ended.si_pid, os.WNOHANG)
 
 
 def die_with_parent(how: signal.Signals = signal.SIGKILL) -> None:

@@ -28,7 +28,7 @@ from appliance.config.secrets import host_secrets
 from appliance.errors import StateDamaged
 from appliance.gateway.snapshot import take_snapshot
 from appliance.gateway_process import GatewayProcess, check_port
-from appliance.host_process import boot_id, keep_memory_to_oneself
+from appliance.host_process import boot_id, keep_memory_to_oneself, reap_orphans
 from appliance.ledger.entry import Entry
 from appliance.ledger.store import prune, take_in
 from appliance.listener_certificate import check_pair
@@ -45,6 +45,7 @@ from appliance.state.inspection import Inspection
 from appliance.state.serving import ServingLock
 from appliance.state.site import DATABASE, Site, open_site
 from appliance.state.standing import judge_site, reported_until
+from appliance.waiting import wait_until
 from appliance.watching import Watch
 from licensing.clock import Look, observe, step_between, witness
 from licensing.document import Verified, format_time
@@ -72,20 +73,32 @@ class _Stop:
 
     asked: bool = False
 
+    def listen(self) -> None:
+        signal.signal(signal.SIGTERM, self.ask)
+        signal.signal(signal.SIGINT, self.ask)
+
     def ask(self, _signal: int, _frame: FrameType | None) -> None:
         self.asked = True
 
 
-def serve(settings: Settings, *, on_ready: Callable[[Site, Standing], None], by: Principal) -> None:
+def serve(
+    settings: Settings, *, on_ready: Callable[[Site, Standing], None], by: Principal, patiently: bool = False
+) -> None:
     """Serves until SIGTERM or SIGINT. `on_ready` is called once, when calls are being answered.
 
-    Raises the reason where the site may not serve, PortTaken, AlreadyServing, GatewayFailed.
+    Raises the reason where the site may not serve (`patiently`: waits until it may, where an import mends that),
+    PortTaken, AlreadyServing, GatewayFailed.
     """
     authorise(by, Permission.HOST_WRITE)
     keep_memory_to_oneself()
+    stop = _Stop()
+    if patiently:
+        # The first process of a container does not end of a signal that it has not asked for.
+        stop.listen()
+        if not wait_until(lambda: _look_once(settings, by), stopped=lambda: stop.asked, pause=time.sleep):
+            return
     site = open_site(settings.state_dir, by=unrestricted(by))
     lock = ServingLock(settings.state_dir)
-    stop = _Stop()
     metrics = empty_folder(settings.state_dir)
     gateway = GatewayProcess(settings, metrics)
     admin = AdminProcess(settings)
@@ -94,8 +107,7 @@ def serve(settings: Settings, *, on_ready: Callable[[Site, Standing], None], by:
         if settings.tls_certificate is not None and settings.tls_key is not None:
             check_pair(settings.tls_certificate, settings.tls_key, _now())
         check_port(settings)
-        signal.signal(signal.SIGTERM, stop.ask)
-        signal.signal(signal.SIGINT, stop.ask)
+        stop.listen()
         run = _record_start(site)
         HealthFolder(site.folder).clear()
         gateway.let_serve()
@@ -126,6 +138,15 @@ def check_may_serve(site: Site, settings: Settings) -> Standing:
     if snapshot.refusal is not None:
         raise snapshot.refusal
     return snapshot.standing
+
+
+def _look_once(settings: Settings, by: Principal) -> None:
+    """Whether the site may serve at this moment. Raises what `check_may_serve` raises, and what opening it does."""
+    site = open_site(settings.state_dir, by=unrestricted(by))
+    try:
+        check_may_serve(site, settings)
+    finally:
+        site.close()
 
 
 def _tolerance(site: Site) -> timedelta:
@@ -170,6 +191,7 @@ def _keep_books(
         time.sleep(TAKE_IN_SECONDS)
         gateway.keep_up(time.monotonic())
         admin.keep_up(time.monotonic())
+        reap_orphans({gateway.pid, admin.pid})
         try:
             take_in(site.database, site.journal_folder, _now(), taken=taken)
             books.took_in()

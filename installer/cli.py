@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from installer import host_commands
+from installer import host_commands, package_command
 from installer.first_run import command as first_run
 from installer.preflight import command as preflight
 from installer.support import command as support
@@ -13,5 +13,6 @@ from installer.support import command as support
 def add_to(main: click.Group) -> None:
     preflight.add_to(main)
     host_commands.add_to(main)
+    package_command.add_to(main)
     first_run.add_to(main)
     support.add_to(main)

@@ -17,6 +17,7 @@ Refusal
     ├── ReleaseUnusable     123  the installed release's own command cannot be run, or is not understood
     ├── SecretInBundle      124  a secret of this host was found in what was to leave it
     ├── ReturnFailed        125  the new release failed, and going back did not work either
+    ├── PackageDiffers      126  a package holds another release of the version that is installed
     └── ReleaseRefused           what the installed release's own command refused, with its code and exit code
 """
 
@@ -120,6 +121,12 @@ class ReturnFailed(InstallerError):
     code = "return_failed"
     exit_code = 125
     default_remedy = "Follow 'By hand' in INSTALLING.md (/opt/ao/current/docs/installer); a copy is in snapshots/."
+
+
+class PackageDiffers(InstallerError):
+    code = "package_differs"
+    exit_code = 126
+    default_remedy = "Remove the package and install it again; the data stays."
 
 
 class ReleaseRefused(InstallerError):

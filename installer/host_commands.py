@@ -9,14 +9,14 @@ from pathlib import Path, PurePosixPath
 import click
 
 from installer import plan
-from installer.answers import LIMIT_BYTES, Answers, read_answers
-from installer.errors import AnswerRefused, NotInstalled, PreflightFailed, ReleaseUnusable
+from installer.answers import Answers
+from installer.errors import AnswerRefused, NotInstalled, ReleaseUnusable
 from installer.face import Face, Result, command
+from installer.fit import answers_in, require_fit
 from installer.ground import installed_version
 from installer.host import Programs, look_at_host, require_root
 from installer.install import install, kept_answers, planned, undo_install
 from installer.layout import CURRENT, RELEASES, STATE, Layout
-from installer.preflight import Target, Verdict, run_preflight
 from installer.release_command import ReleaseCommand
 from installer.switch import Switched
 from installer.tree import MANIFEST, Tree, read_release
@@ -44,7 +44,7 @@ _wait = click.option(
 _accept = click.option("--accept", multiple=True, metavar="CHECK", help="Go on although this check fails (repeatable).")
 
 
-class _Told:
+class Told:
     """What is being done, as it is done: for a person on standard error, where a pipe does not get it."""
 
     def __init__(self, face: Face) -> None:
@@ -93,7 +93,7 @@ def _add_install(main: click.Group) -> None:
         --dry-run shows. With --upgrade, this very release follows an older one; whoever runs it vouches for it, as at
         the first installation, while `ao upgrade FILE` has the signature checked by the release that runs.
         """
-        layout, told = _layout(root), _Told(face)
+        layout, told = layout_of(root), Told(face)
         if undo:
             undone = undo_install(layout, told.tell)
             return Result({"undone": list(undone)}, ["This host is as it was before."])
@@ -101,12 +101,12 @@ def _add_install(main: click.Group) -> None:
         there = installed_version(layout)
         if as_upgrade and there is not None and there != tree.facts.version:
             return _upgraded(face, layout, tree, there, dry_run=dry_run, wait=wait, told=told)
-        answers = _answers(answers_file)
+        answers = answers_in(answers_file)
         if dry_run:
             steps = [str(each) for each in planned(layout, answers, tree)]
             return Result({"version": tree.facts.version, "steps": steps}, _numbered(steps))
         if layout.is_this_host and there is None:
-            _require_fit(face, answers or Answers(), accept)
+            require_fit(answers or Answers(), accept, now=face.now, environment=face.environment)
         done = install(layout, answers, tree, told.tell)
         after = (
             "The gateway runs."
@@ -136,7 +136,7 @@ def _add_upgrade(main: click.Group) -> None:
             raise NotInstalled("No release is installed here.", where=str(RELEASES))
         require_root()
         drop_leftovers(layout)
-        told, programs = _Told(face), Programs()
+        told, programs = Told(face), Programs()
         release = ReleaseCommand(Path(CURRENT / "bin" / "ao"), Path(STATE), None, face.environment)
         with opened(file.absolute(), layout, there, release, programs, told.tell) as folder:
             tree = read_release(folder, arch=os.uname().machine)
@@ -153,12 +153,12 @@ def _add_rollback(main: click.Group) -> None:
 
         Refused where what has changed in the state since cannot be told to that release.
         """
-        layout, told = _layout(root), _Told(face)
+        layout, told = layout_of(root), Told(face)
         if dry_run:
             there = installed_version(layout) or "the running release"
             steps = list(planned_switch(there, "the release before"))
             return Result({"steps": steps}, _numbered(steps))
-        return _switched(rollback(layout, told.tell, now=face.now, wait=wait))
+        return switched(rollback(layout, told.tell, now=face.now, wait=wait))
 
 
 def _add_uninstall(main: click.Group) -> None:
@@ -190,7 +190,7 @@ def _add_uninstall(main: click.Group) -> None:
         """
         if fate is None:
             raise AnswerRefused("Nobody has said what becomes of the state.", remedy="Say --keep-data or --purge.")
-        layout, told = _layout(root), _Told(face)
+        layout, told = layout_of(root), Told(face)
         ask = not (yes or dry_run or face.as_json)
         if ask and usage_to is None and not without_usage:
             given = click.prompt("A folder for the last usage files (empty: none)", default="", show_default=False)
@@ -220,21 +220,21 @@ def _add_units(main: click.Group) -> None:
     @_root
     def units(face: Face, *, root: Path) -> Result:
         """Show the systemd units that this release has for this host. Another release's installer asks this."""
-        layout = _layout(root)
+        layout = layout_of(root)
         files = plan.unit_files(look_at_host(layout, Programs()), kept_answers(layout) or Answers())
         shown_files = {str(each.path): each.content.decode() for each in files}
         lines = [line for path, text in shown_files.items() for line in (f"# {path}", *text.splitlines(), "")]
         return Result({"units": shown_files}, lines)
 
 
-def _upgraded(face: Face, layout: Layout, tree: Tree, there: str, *, dry_run: bool, wait: int, told: _Told) -> Result:
+def _upgraded(face: Face, layout: Layout, tree: Tree, there: str, *, dry_run: bool, wait: int, told: Told) -> Result:
     if dry_run:
         steps = list(planned_upgrade(layout, tree, there))
         return Result({"from": there, "to": tree.facts.version, "steps": steps}, _numbered(steps))
-    return _switched(upgrade(layout, tree, told.tell, now=face.now, wait=wait))
+    return switched(upgrade(layout, tree, told.tell, now=face.now, wait=wait))
 
 
-def _switched(done: Switched) -> Result:
+def switched(done: Switched) -> Result:
     away = f" The gateway was away for {done.away_seconds:.1f} s." if done.away_seconds is not None else ""
     data = {"from": done.old, "to": done.new, "away_seconds": done.away_seconds, "copy": done.copy}
     return Result(data, [f"Release {done.new} is in force, after {done.old}.{away}"])
@@ -244,7 +244,7 @@ def _numbered(steps: list[str]) -> list[str]:
     return [f"{number:3}. {step}" for number, step in enumerate(steps, 1)]
 
 
-def _layout(root: Path) -> Layout:
+def layout_of(root: Path) -> Layout:
     return Layout(PurePosixPath(root.resolve()))
 
 
@@ -254,30 +254,6 @@ def _own_tree() -> Path:
         if (folder / MANIFEST).is_file():
             return folder
     raise ReleaseUnusable("This program does not lie in a release.", remedy="Name an unpacked one: --from DIR.")
-
-
-def _answers(file: Path | None) -> Answers | None:
-    if file is None:
-        return None
-    try:
-        with file.open("rb") as reader:
-            data = reader.read(LIMIT_BYTES + 1)
-        text = data.decode()
-    except (OSError, UnicodeDecodeError) as exc:
-        raise AnswerRefused("The answers cannot be read.", where=shown(str(file))) from exc
-    if len(data) > LIMIT_BYTES:
-        raise AnswerRefused("The file is too large for answers.", where=shown(str(file)))
-    return read_answers(text, where=shown(str(file)))
-
-
-def _require_fit(face: Face, answers: Answers, accept: tuple[str, ...]) -> None:
-    """Raises PreflightFailed for what the host fails and nobody has accepted."""
-    target = Target(Path(RELEASES), Path(STATE), answers.listen, answers.port, serving=False)
-    report = run_preflight(target, now=face.now, environment=face.environment)
-    failed = [each for each in report.those(Verdict.FAIL) if each.check not in accept]
-    if failed:
-        told = "; ".join(f"{each.check}: {each.seen} {each.remedy}" for each in failed)
-        raise PreflightFailed(f"This host cannot carry the appliance. {told}")
 
 
 def _agree(face: Face, steps: list[str]) -> None:

@@ -7,10 +7,12 @@ Promise: pure; whoever reads this page knows every place that the installer ever
     /opt/ao/installer/              the installer's record of what it did, and what it replaced
     /etc/ao/settings.toml           this host's facts; made once, then the operator's
     /etc/ao/secrets/NAME            one secret a file, for the config's ${NAME}
+    /etc/ao/remove-data             what takes the data away, where a package was removed and its data kept
     /var/lib/ao/                    the state: keys, documents, ledger, journal
     /var/lib/ao/snapshots/          the state as it was before an upgrade
     /etc/systemd/system/ao.service  and ao.service.d/50-network.conf, 60-secrets.conf
     /usr/local/bin/ao               a link to current/bin/ao
+    /var/backups/ao-appliance/      the last usage files, where a package was removed
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ KEPT = INSTALLER / "kept"
 CONFIG = PurePosixPath("/etc/ao")
 SETTINGS = CONFIG / "settings.toml"
 SECRETS = CONFIG / "secrets"
+PACKAGE_ANSWERS = CONFIG / "install.toml"
+REMOVE_DATA = CONFIG / "remove-data"
 STATE = PurePosixPath("/var/lib/ao")
 DATABASE = STATE / "ao.db"
 SNAPSHOTS = STATE / "snapshots"
@@ -41,6 +45,7 @@ SECRETS_DROP_IN = DROP_INS / "60-secrets.conf"
 WANTS = UNITS / "multi-user.target.wants"
 ENABLED = WANTS / UNIT
 COMMAND = PurePosixPath("/usr/local/bin/ao")
+LAST_USAGE = PurePosixPath("/var/backups/ao-appliance")
 
 
 @dataclass(frozen=True, slots=True)

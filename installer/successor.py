@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from installer.errors import UpgradeRefused
 
 _PARTS = re.compile(r"(\d+)\.(\d+)\.(\d+)(.*)")
+_PIECES = re.compile(r"(\D*)(\d*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +23,23 @@ class Schemas:
     returns_to: int
 
 
-def order(version: str) -> tuple[int, int, int, bool, str]:
-    """By numbers; one with a suffix comes before the one without."""
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """What a release that is not here yet says of itself: `newest` is the schema of the state that it writes."""
+
+    version: str
+    upgrades_from: str
+    newest: int
+
+
+def order(version: str) -> tuple[int, int, int, bool, tuple[tuple[str, int], ...]]:
+    """By numbers, also within a suffix (rc9 before rc10); one with a suffix comes before the one without."""
     found = _PARTS.fullmatch(version)
     if found is None:
         raise UpgradeRefused(f"{version} is no version.")
     major, minor, patch, suffix = found.groups()
-    return int(major), int(minor), int(patch), not suffix, suffix
+    pieces = tuple((text, int(number or 0)) for text, number in _PIECES.findall(suffix) if text or number)
+    return int(major), int(minor), int(patch), not suffix, pieces
 
 
 def require_upgrade(installed: str, version: str, upgrades_from: str) -> None:
@@ -45,6 +56,12 @@ def require_upgrade(installed: str, version: str, upgrades_from: str) -> None:
             f"Release {version} can follow {upgrades_from} or newer; {installed} is installed.",
             remedy=f"Upgrade to {upgrades_from} first, then to {version}.",
         )
+
+
+def require_older(installed: str, version: str) -> None:
+    """Raises UpgradeRefused."""
+    if order(version) >= order(installed):
+        raise UpgradeRefused(f"Release {version} is not older than {installed}, which is installed.")
 
 
 def require_schema_forward(of_state: int | None, release: str, newest: int) -> None:
@@ -64,3 +81,12 @@ def require_way_back(of_state: int | None, running: Schemas, release: str, newes
             remedy="Stay with the running release. The state as it was before the upgrade is kept in "
             "/var/lib/ao/snapshots; going back to it by hand loses what has been recorded since.",
         )
+
+
+def require_may_come(installed: str, running: Schemas, of_state: int | None, offered: Offered) -> None:
+    """For one who may go either way, as a package manager may: up, down, or the same again. Raises UpgradeRefused."""
+    if order(offered.version) > order(installed):
+        require_upgrade(installed, offered.version, offered.upgrades_from)
+        require_schema_forward(of_state, offered.version, offered.newest)
+    elif order(offered.version) < order(installed):
+        require_way_back(of_state, running, offered.version, offered.newest)

@@ -14,12 +14,14 @@ from pathlib import Path
 
 from installer.errors import InstallerError, StepFailed, UsageUnsaved
 from installer.ground import Ground, Teller, installed_version, standing_on
-from installer.host import look_at_host
+from installer.host import look_at_host, on_disk
 from installer.layout import COMMAND, DATABASE, PREFIX, UNIT, Layout
 from installer.record import Trace, sync_folder
 from licensing.errors import Refusal
 
 UNINSTALL = "uninstall"
+_ELSEWHERE = "ao-finish-uninstall"
+_SAYS = "# AO Appliance is being removed from this host."
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,15 @@ def uninstall(layout: Layout, farewell: Farewell, tell: Teller) -> Uninstalled:
         return Uninstalled(tuple(each.key for each in traces), usage, finish)
 
 
+def what_is_left_to_run(layout: Layout) -> Path | None:
+    """The script that a removal left for its end, where it was cut off before that."""
+    command, prefix = on_disk(layout, COMMAND), on_disk(layout, PREFIX)
+    for script in (command, prefix.with_name(_ELSEWHERE)):
+        if script.is_file() and not script.is_symlink() and _SAYS.encode() in script.read_bytes():
+            return script
+    return None
+
+
 def _to_undo(ground: Ground, farewell: Farewell) -> tuple[Trace, ...]:
     """All but the release that is running this, its command, and the folders above that: they go last."""
     last = {str(COMMAND), *map(str, COMMAND.parents)}
@@ -75,11 +86,11 @@ def _to_undo(ground: Ground, farewell: Farewell) -> tuple[Trace, ...]:
         for each in ground.record.story.traces.values()
         if each.kind not in ("CopyRelease", "StartUnit")
         and each.facts.get("path") not in last
-        and (farewell.purge or not _is_data(each))
+        and (farewell.purge or not is_data(each))
     )
 
 
-def _is_data(trace: Trace) -> bool:
+def is_data(trace: Trace) -> bool:
     return trace.kind == "MakeUser" or bool(trace.facts.get("holds_data"))
 
 
@@ -116,7 +127,7 @@ def _leave_script(ground: Ground) -> Path:
     command, prefix = ground.on_disk(COMMAND), ground.on_disk(PREFIX)
     before = ground.record.story.traces.get(f"link {COMMAND}")
     former = before.before["target"] if before else None
-    script = command if command.parent.is_dir() else prefix.with_name("ao-finish-uninstall")
+    script = command if command.parent.is_dir() else prefix.with_name(_ELSEWHERE)
     last = (
         f"ln -sfn -- {shlex.quote(former)} {shlex.quote(str(script))}"
         if former
@@ -130,7 +141,7 @@ def _leave_script(ground: Ground) -> Path:
     text = "\n".join(
         [
             "#!/bin/sh",
-            "# AO Appliance is being removed from this host. This removes the rest; run it again if it was cut off.",
+            f"{_SAYS} This removes the rest; run it again if it was cut off.",
             f"rm -rf -- {shlex.quote(str(prefix))} || exit 113",
             last,
             *([f"rmdir -- {' '.join(made)} 2>/dev/null"] if made else []),

@@ -9,7 +9,7 @@ from installer.errors import ActUnfinished, NotInstalled
 from installer.ground import Ground, Teller, releases_there, standing_on
 from installer.layout import Layout
 from installer.steps import CopyRelease
-from installer.successor import require_schema_forward, require_upgrade, require_way_back
+from installer.successor import require_older, require_schema_forward, require_upgrade, require_way_back
 from installer.switch import Switched, finish_what_was_cut_off, schemas_of, switch
 from installer.tree import Tree, read_release, remove_tree
 
@@ -45,6 +45,31 @@ def rollback(layout: Layout, tell: Teller, *, now: datetime, wait: float) -> Swi
         older, _ = schemas_of(ground, new)
         require_way_back(of_state, running, new, older.newest)
         return switch(ground, ROLLBACK, old, new, now=now, wait=wait)
+
+
+def return_to(layout: Layout, tree: Tree, tell: Teller, *, now: datetime, wait: float) -> Switched:
+    """To an older release that has been carried in once more, whichever ran before.
+
+    Raises UpgradeRefused (nothing has changed), UpgradeReturned (the newer release serves again), ReturnFailed.
+    """
+    with standing_on(layout, tell, make=False) as ground:
+        _settle(ground, wait)
+        old, new = ground.installed(), tree.facts.version
+        require_older(old, new)
+        running, of_state = schemas_of(ground, old)
+        require_way_back(of_state, running, new, tree.facts.schemas.state)
+        ground.performer.perform((CopyRelease(PurePosixPath(tree.folder), new, layout.release(new)),))
+        older, _ = schemas_of(ground, new)
+        require_way_back(of_state, running, new, older.newest)
+        done = switch(ground, ROLLBACK, old, new, now=now, wait=wait)
+        _drop_old_releases(ground, keep=(old, new))
+        return done
+
+
+def settle(layout: Layout, tell: Teller, wait: float) -> None:
+    """Goes back to the release that a switch which was cut off came from; does nothing where there was none."""
+    with standing_on(layout, tell, make=False) as ground:
+        _settle(ground, wait)
 
 
 def previous(ground: Ground) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.packaging.made import Made, made, runtime_is_kept
+from tests.packaging.made import Made, MadeImage, made, made_image, runtime_is_kept
 from tests.real.filesystems import unmount_what_a_killed_run_left
 
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -23,7 +23,7 @@ def pytest_sessionstart() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whichever test comes first waits for the release to be made, which takes a minute of a quiet processor."""
     for item in items:
-        if "made_release" in getattr(item, "fixturenames", ()):
+        if {"made_release", "image_of_release"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.timeout(900))
 
 
@@ -34,3 +34,9 @@ def made_release() -> Made:
     if not runtime_is_kept(arch):
         pytest.skip("no runtime is kept here: make runtime, or name the folder of one with AO_RUNTIME_CACHE")
     return made(arch)
+
+
+@pytest.fixture(scope="session")
+def image_of_release(made_release: Made) -> MadeImage:
+    """The same release as an OCI image, made once."""
+    return made_image(made_release)

@@ -1,15 +1,19 @@
-"""`ao serve`."""
+"""`ao serve`, `ao healthcheck`."""
 
 from __future__ import annotations
 
+import http
 import json
 
 import click
 
 from appliance.cli.face import Face, Result, command
+from appliance.errors import NotServing
+from appliance.gateway_process import ask
 from appliance.observe.log_lines import log_to_standard_error
 from appliance.settings import changed
 from appliance.state.site import Site
+from licensing.shown import shown
 from licensing.standing import Standing
 
 
@@ -19,10 +23,15 @@ def add_to(main: click.Group) -> None:
     @click.option("--port", type=click.IntRange(1, 65535))
     @click.option("--workers", type=click.IntRange(1, 256), help="Worker processes.")
     @click.option("--admin-listen", help="Where the admin API listens: unix:PATH, ADDRESS:PORT or none.")
+    @click.option("--wait", is_flag=True, help="Where the site may not serve yet, say why and wait until it may.")
     def serve(
-        face: Face, *, host: str | None, port: int | None, workers: int | None, admin_listen: str | None
+        face: Face, *, host: str | None, port: int | None, workers: int | None, admin_listen: str | None, wait: bool
     ) -> Result:
-        """Serve until SIGTERM. Refuses to start, with the licence rung's exit code, where the site may not serve."""
+        """Serve until SIGTERM. Refuses to start, with the licence rung's exit code, where the site may not serve.
+
+        With --wait it stays where an import can mend that (no site yet, the licence, the config, its secrets), and
+        serves as soon as it may: for a container, which would be started again and again instead.
+        """
         from appliance.supervise import serve as serve_until_stopped
 
         given = {"host": host, "port": port, "workers": workers, "admin_listen": admin_listen}
@@ -45,5 +54,30 @@ def add_to(main: click.Group) -> None:
                 for warning in standing.warnings:
                     click.echo(f"Warning: {warning}")
 
-        serve_until_stopped(settings, on_ready=ready, by=face.by)
+        serve_until_stopped(settings, on_ready=ready, by=face.by, patiently=wait)
         return Result({"stopped": True}, ["Stopped."])
+
+    @command(main, "healthcheck", example="ao healthcheck --ready")
+    @click.option("--ready", is_flag=True, help="Also whether a call would be answered now.")
+    def healthcheck(face: Face, *, ready: bool) -> Result:
+        """Ask the gateway of this host's settings whether it lives. Exit code 0, or 100 where it does not.
+
+        For whatever watches a container and finds no other program in it.
+        """
+        path = "/readyz" if ready else "/healthz"
+        answer = ask(face.settings, path)
+        where = f"{face.settings.scheme}://{face.settings.host}:{face.settings.port}{path}"
+        if answer is None:
+            raise NotServing("Nobody answers.", where=where)
+        if answer[0] != http.HTTPStatus.OK:
+            raise NotServing(f"Calls would be refused: {_told(answer[1])}.", where=where, remedy="Run: ao status.")
+        return Result({"answers": True, "path": path}, [f"{where} answers."])
+
+
+def _told(body: bytes) -> str:
+    """The code that /readyz gives for its reason."""
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return "no reason is told"
+    return shown(str(found.get("code"))) if isinstance(found, dict) else "no reason is told"

@@ -8,7 +8,6 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from bundle.errors import BundleRefused
@@ -17,6 +16,7 @@ from bundle.places import ROOT, Places, places
 from bundle.release import describe
 from bundle.run_file import pack
 from bundle.tree import assemble
+from bundle.twice import made_twice
 from runtime.cache import sha256_of
 from runtime.errors import RuntimeUnavailable
 from runtime.pins import read_pins
@@ -68,16 +68,9 @@ def _make(options: argparse.Namespace) -> None:
 
 
 def _check(options: argparse.Namespace) -> None:
-    where = places(os.environ, Path.home())
-    with tempfile.TemporaryDirectory(prefix="ao-twice-") as folder:
-        once = _files(options.arch, Path(folder) / "once", where)
-        anew = replace(where, cache=Path(folder) / "cache", runtimes=(*where.runtimes, Path(folder) / "cache/runtime"))
-        again = _files(options.arch, Path(folder) / "again", anew)
-        differ = [a.name for a, b in zip(once, again, strict=True) if sha256_of(a) != sha256_of(b)]
-        for file in once:
-            sys.stdout.write(f"{sha256_of(file)}  {file.name}\n")
-    if differ:
-        raise BundleRefused(f"Made twice, these differ: {', '.join(differ)}.")
+    digests = made_twice(lambda into, where: _files(options.arch, into, where), places(os.environ, Path.home()))
+    for name, digest in digests.items():
+        sys.stdout.write(f"{digest}  {name}\n")
     sys.stdout.write("Made twice, the same bytes.\n")
 
 

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 FOLDER = "docs"
-ROOMS = ("appliance", "licensing", "media", "installer", "packaging/bundle")
+ROOMS = ("appliance", "licensing", "media", "installer", "packaging/bundle", "packaging/chart", "packaging/image")
 
 
 def pages(root: Path) -> list[Path]:

@@ -37,3 +37,22 @@ def describe(into: Path, known: Sequence[Facts], files: Sequence[Path]) -> Path:
     target = into / NAME
     target.write_text(json.dumps(text, indent=2) + "\n", "utf-8")
     return target
+
+
+def describe_too(into: Path, known: Sequence[Facts], files: Sequence[Path]) -> Path:
+    """The same, beside what the description there tells of the same release already; what it tells of these files is
+    replaced. Raises BundleRefused where it is of another release."""
+    target = into / NAME
+    before = json.loads(target.read_text("utf-8")) if target.is_file() else None
+    describe(into, known, files)
+    if before is None:
+        return target
+    text = json.loads(target.read_text("utf-8"))
+    told = before.pop("artefacts")
+    if before != {key: value for key, value in text.items() if key != "artefacts"}:
+        target.write_text(json.dumps({**before, "artefacts": told}, indent=2) + "\n", "utf-8")
+        raise BundleRefused(f"{target} is of another release or build: make everything of one release together.")
+    names = {each["file"] for each in text["artefacts"]}
+    text["artefacts"] = [*(each for each in told if each["file"] not in names), *text["artefacts"]]
+    target.write_text(json.dumps(text, indent=2) + "\n", "utf-8")
+    return target

@@ -20,7 +20,7 @@ def die_before(change: int, act: Callable[[], object]) -> bool:
     """Runs `act` in a process of its own. False: it came to its end before that many changes."""
 
     def counted() -> None:
-        _count_down(change)
+        count_down(change)
         act()
 
     return _dies(counted)
@@ -56,7 +56,8 @@ def _dies(act: Callable[[], object]) -> bool:
     return False
 
 
-def _count_down(change: int) -> None:
+def count_down(change: int) -> None:
+    """From here on this process has so many changes to live."""
     left = change
 
     def hook(event: str, arguments: tuple[object, ...]) -> None:

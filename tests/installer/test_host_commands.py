@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from tests.installer import made_up
 from tests.installer.commands import main
+from tests.installer.reachable import reachable
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="users are made")
 
@@ -38,9 +39,7 @@ def refused(*words: str | Path, expect: int) -> dict[str, str]:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    for folder in (tmp_path, *list(tmp_path.parents)[:2]):
-        folder.chmod(0o755)  # the user `ao` is asked within
-    return made_up.root(tmp_path / "root")
+    return made_up.root(reachable(tmp_path) / "root")
 
 
 @pytest.fixture

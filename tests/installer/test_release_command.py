@@ -9,6 +9,7 @@ import pytest
 
 from installer.errors import ReleaseRefused, ReleaseUnusable
 from installer.release_command import ReleaseCommand
+from tests.installer.reachable import reachable
 
 
 def release(folder: Path, script: str, **environment: str) -> ReleaseCommand:
@@ -62,8 +63,7 @@ def test_as_root_it_is_asked_as_the_owner_of_the_state(tmp_path: Path) -> None:
         pytest.skip("only root can become somebody else")
     asked = release(tmp_path, 'echo "{\\"user\\": \\"$(id -u):$(id -g):$(id -G)\\"}"')
     assert asked.ask("status").data == {"user": "0:0:0"} or asked.ask("status").data["user"].startswith("0:0:")
-    for folder in (tmp_path, *list(tmp_path.parents)[:2]):
-        folder.chmod(0o755)
+    reachable(tmp_path)
     os.chown(asked.state_dir, 65534, 65533)
     assert asked.ask("status").data == {"user": "65534:65533:65533"}
     file = tmp_path / "file"

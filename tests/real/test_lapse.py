@@ -70,6 +70,11 @@ def test_a_licence_that_lapses_ends_calls_at_the_next_look(
             assert (refused.status, refused.code) == (403, "licence_expired")
             assert refused.body["error"]["message"].startswith(f"The licence expired on {ends} ")
         assert ready(gateway) == (503, {"ready": False, "code": "licence_expired"})
+        (folder / "settings.toml").write_text(f"port = {gateway.port}\n")
+        asked = ("healthcheck", "--settings", str(folder / "settings.toml"))
+        assert site.ao(*asked)["answers"]
+        told = site.ao(*asked, "--ready", expect=100)["error"]
+        assert (told["code"], told["message"]) == ("not_serving", "Calls would be refused: licence_expired.")
         with (
             openai.OpenAI(base_url=gateway.base_url, api_key=key, max_retries=0) as client,
             pytest.raises(openai.PermissionDeniedError) as caught,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import time
+from pathlib import Path
 
 import pytest
 
-from tests.real.processes import alive, free_port, http_get, wait_until
-from tests.real.site_and_vendor import Site, Vendor, config_of
+from tests.real.processes import Process, alive, free_port, http_get, wait_until
+from tests.real.site_and_vendor import PROGRAMS, Site, Vendor, config_of, first_line
 
 pytestmark = pytest.mark.real
 
@@ -72,3 +73,41 @@ def test_starts_and_stops_are_told_in_the_usage_file(site: Site) -> None:
     runs = site.ao("usage", "show", file["file"])["runs"]
     assert runs
     assert all(run["stopped"] is not None for run in runs)
+
+
+def test_asked_to_wait_it_serves_as_soon_as_licence_and_config_have_come(tmp_path: Path, vendor: Vendor) -> None:
+    """From a state folder that holds nothing at all, without being started again."""
+    waiting = Site("waiting-site", tmp_path / "state", tmp_path / "media")
+    waiting.media.mkdir()
+    port = free_port()
+    command = [str(PROGRAMS / "ao"), "serve", "--wait", "--port", str(port), "--json"]
+    with Process.started(command, tmp_path / "serve.log", environment=waiting.all_environment()) as process:
+        wait_until(lambda: "[not_initialised]" in process.said(), "it says that there is no site")
+        site = Site.licensed(
+            tmp_path, vendor, config_of(("m-demo", "{name: demo}")), "--add-on", "demo", name="waiting-site"
+        )
+        first_line(process)
+        assert "[licence_missing]" in process.said() or "[config_missing]" in process.said()
+        assert http_get(port, "/readyz")[0] == 200
+        assert site.ao("status")["running_since"] is not None
+        process.popen.terminate()
+        assert process.popen.wait(timeout=20) == 0
+
+
+def test_asked_to_stop_while_it_waits_it_ends_well(tmp_path: Path) -> None:
+    command = [str(PROGRAMS / "ao"), "serve", "--wait", "--port", str(free_port())]
+    with Process.started(command, tmp_path / "log", environment={"AO_STATE_DIR": str(tmp_path / "none")}) as process:
+        wait_until(lambda: "[not_initialised]" in process.said(), "it waits")
+        process.popen.terminate()
+        assert process.popen.wait(timeout=20) == 0
+
+
+def test_whether_it_lives_is_asked_by_a_command(site: Site, tmp_path: Path) -> None:
+    settings = tmp_path / "settings.toml"
+    with site.serving() as gateway:
+        settings.write_text(f"port = {gateway.port}\n")
+        asked = ("healthcheck", "--settings", str(settings))
+        assert site.ao(*asked) == {"answers": True, "path": "/healthz"}
+        assert site.ao(*asked, "--ready") == {"answers": True, "path": "/readyz"}
+        assert gateway.stop() == 0
+    assert site.ao(*asked, expect=100)["error"]["message"] == "Nobody answers."

@@ -64,6 +64,7 @@ OWNED = (
             "installer/cli.py",
             "installer/face.py",
             "installer/host_commands.py",
+            "installer/package_command.py",
             "installer/preflight/command.py",
             "installer/first_run/command.py",
             "installer/support/command.py",

@@ -78,6 +78,7 @@ FREE_COMMANDS: Mapping[str, str] = {
     "config cosign": "An officer signs with a key of their own, on any machine.",
     "config seal": "A value is sealed to a site whose request is at hand, on any machine.",
     "config sign": "An officer signs with a key of their own, on any machine.",
+    "healthcheck": "The running gateway says whether it lives to whoever reaches it.",
     "media eject": "A medium is the host's.",
     "media list": "Media are the host's.",
     "metrics": "The running gateway shows them to whoever reaches it.",

@@ -168,17 +168,19 @@ class BootedHost:
 
 
 @contextmanager
-def host_of(suite: str, folder: Path, binds: Mapping[str, Path] | None = None) -> Iterator[BootedHost]:
-    """A fresh host, not booted yet; off and gone at the end."""
+def host_of(
+    suite: str, folder: Path, binds: Mapping[str, Path] | None = None, also: str | None = None
+) -> Iterator[BootedHost]:
+    """A fresh host, not booted yet; off and gone at the end. `also`: a package that it has besides."""
     _need()
     with _place(folder) as place:
-        yield from _host_in(place, suite, binds)
+        yield from _host_in(place, suite, binds, also)
 
 
-def _host_in(place: Path, suite: str, binds: Mapping[str, Path] | None) -> Iterator[BootedHost]:
+def _host_in(place: Path, suite: str, binds: Mapping[str, Path] | None, also: str | None) -> Iterator[BootedHost]:
     root = place / suite
     root.mkdir(parents=True)
-    subprocess.run(["tar", "-C", str(root), "--xattrs", "-xf", str(_archive(suite))], check=True)
+    subprocess.run(["tar", "-C", str(root), "--xattrs", "-xf", str(_archive(suite, also))], check=True)
     host = BootedHost(root, binds or {})
     try:
         yield host
@@ -222,14 +224,14 @@ def _need() -> None:
             pytest.skip(f"{program} is not installed (apt: mmdebstrap systemd-container)")
 
 
-def _archive(suite: str) -> Path:
-    file = CACHE / f"{suite}.tar"
+def _archive(suite: str, also: str | None) -> Path:
+    file = CACHE / (f"{suite}-{also}.tar" if also else f"{suite}.tar")
     if not file.is_file():
         CACHE.mkdir(parents=True, exist_ok=True)
-        fresh = CACHE / f".{suite}.{os.getpid()}.tar"
+        fresh = CACHE / f".{file.stem}.{os.getpid()}.tar"
         subprocess.run(
             [
-                *("mmdebstrap", "-q", "--variant=essential", f"--include={PACKAGES}"),
+                *("mmdebstrap", "-q", "--variant=essential", f"--include={PACKAGES}{f',{also}' if also else ''}"),
                 *("--dpkgopt=force-unsafe-io", '--aptopt=Acquire::Languages "none"'),
                 *(suite, str(fresh), _mirror()),
             ],

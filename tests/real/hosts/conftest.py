@@ -4,4 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-pytest.register_assert_rewrite("tests.real.hosts.chapters", "tests.real.hosts.story")
+pytest.register_assert_rewrite(
+    "tests.real.hosts.chapters", "tests.real.hosts.story", "tests.real.hosts.package_chapters"
+)

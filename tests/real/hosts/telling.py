@@ -27,7 +27,7 @@ class Tell(Protocol):
 
 
 @contextmanager
-def story_on(suite: str, releases: Releases, vendor: Vendor, folder: Path) -> Iterator[Story]:
+def story_on(suite: str, releases: Releases, vendor: Vendor, folder: Path, also: str | None = None) -> Iterator[Story]:
     """A host of that suite, off; at the end of the story its figures are written down.
 
     `processor` is what this process and all that it has waited for used, in seconds; `load` the machine's over the last
@@ -37,7 +37,7 @@ def story_on(suite: str, releases: Releases, vendor: Vendor, folder: Path) -> It
     upstream.mkdir()
     with fat_stick(folder) as stick:
         begun = time.monotonic()
-        with host_of(suite, folder, {"/srv/releases": releases.folder, "/media/usb": stick}) as host:
+        with host_of(suite, folder, {"/srv/releases": releases.folder, "/media/usb": stick}, also) as host:
             story = Story(host, stick, vendor, releases, upstream)
             story.seconds("making the root", begun)
             yield story

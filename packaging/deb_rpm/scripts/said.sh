@@ -1,0 +1,1 @@
+say() { printf '%s\n' "ao-appliance: $*" >&2; }

@@ -1,0 +1,134 @@
+"""Debian's packages that an image's C library comes from, each checked by its hash, and files read out of them.
+
+What lies in the cache with the right hash is not fetched again. Nothing of a package is run, and nothing is installed.
+"""
+
+from __future__ import annotations
+
+import io
+import lzma
+import subprocess
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+from image.errors import PackageUnavailable
+from image.pins import DEBIAN, Package, Pins
+from runtime.cache import sha256_of
+from runtime.fetch import KEYRING
+
+_AR = b"!<arch>\n"
+_HEADER = 60
+
+
+def packages(pins: Pins, arch: str, into: Path) -> list[tuple[Package, Path]]:
+    """Each package with its file. Raises PackageUnavailable naming the one that cannot be had."""
+    into.mkdir(parents=True, exist_ok=True)
+    files = [(each, into / f"{each.name}_{each.sha256[arch]}.deb") for each in pins.packages]
+    missing = [pair for pair in files if not (pair[1].is_file() and sha256_of(pair[1]) == pair[0].sha256[arch])]
+    if missing:
+        options = _options(pins.suite, arch, into / f"apt-{arch}")
+        for package, file in missing:
+            _fetch(package, arch, options, file)
+    return files
+
+
+def shared_libraries(package: Package, file: Path) -> Mapping[str, bytes]:
+    """The files that the pins name, by their names, as they lie in the package. Raises PackageUnavailable."""
+    found = {}
+    for name, data in _members(file):
+        path = PurePosixPath(name)
+        if path.name in package.files and path.parts[-3:-2] == ("lib",) and path.name not in found:
+            found[path.name] = data
+    lacking = [each for each in package.files if each not in found and not each.startswith("ld-linux-")]
+    if lacking:
+        raise PackageUnavailable(f"{file.name} lacks {', '.join(lacking)}.")
+    return found
+
+
+def text_of(file: Path, name: str) -> bytes:
+    """One file of a package by its whole name. Raises PackageUnavailable."""
+    for member, data in _members(file):
+        if member.removeprefix("./") == name:
+            return data
+    raise PackageUnavailable(f"{file.name} lacks {name}.")
+
+
+def _members(file: Path) -> Iterator[tuple[str, bytes]]:
+    """The plain files of a .deb: an ar archive, in which data.tar.xz holds them."""
+    data = _data(file)
+    with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
+        for member in archive:
+            stream = archive.extractfile(member) if member.isreg() else None
+            if stream is not None:
+                yield member.name, stream.read()
+
+
+def _data(file: Path) -> bytes:
+    content = file.read_bytes()
+    if not content.startswith(_AR):
+        raise PackageUnavailable(f"{file.name} is no package.")
+    at = len(_AR)
+    while at + _HEADER <= len(content):
+        header = content[at : at + _HEADER]
+        size = int(header[48:58])
+        if header[:16].rstrip().rstrip(b"/") == b"data.tar.xz":
+            return lzma.decompress(content[at + _HEADER : at + _HEADER + size])
+        at += _HEADER + size + size % 2
+    raise PackageUnavailable(f"{file.name} holds no data.tar.xz.")
+
+
+def _options(suite: str, arch: str, folder: Path) -> tuple[str, ...]:
+    """Options that make apt look at one suite's packages for one machine, from this host's mirrors, and nothing else.
+
+    It knows nothing of what is installed here, and changes nothing of it.
+    """
+    for name in ("lists/partial", "cache/archives/partial"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    said = _run(["apt-get", "indextargets", "--format", "$(ORIGIN) $(REPO_URI)"], folder).splitlines()
+    mirrors = sorted({mirror for origin, _, mirror in (line.partition(" ") for line in said) if origin == "Debian"})
+    if not mirrors:
+        raise PackageUnavailable("This host's apt knows no mirror of Debian, which the C library comes from.")
+    lines = [
+        f"deb [signed-by={KEYRING}] {each} {suite}{'-security' if 'security' in each else ''} main\n"
+        for each in mirrors
+    ]
+    (folder / "sources.list").write_text("".join(lines), "utf-8")
+    options = (
+        f"Dir::Etc::sourcelist={folder}/sources.list",
+        "Dir::Etc::sourceparts=/dev/null",
+        f"Dir::State::lists={folder}/lists",
+        "Dir::State::status=/dev/null",
+        f"Dir::Cache={folder}/cache",
+        f"APT::Architecture={DEBIAN[arch]}",
+        f"APT::Architectures={DEBIAN[arch]}",
+        "APT::Sandbox::User=root",
+    )
+    words = tuple(word for option in options for word in ("-o", option))
+    _run(["apt-get", *words, "-q", "update"], folder)
+    return words
+
+
+def _fetch(package: Package, arch: str, options: Sequence[str], target: Path) -> None:
+    folder = target.parent / f"{target.stem}.fetching"
+    folder.mkdir(exist_ok=True)
+    try:
+        _run(["apt-get", *options, "-q", "download", f"{package.name}={package.version}"], folder)
+        (found,) = folder.glob("*.deb")
+        if (digest := sha256_of(found)) != package.sha256[arch]:
+            raise PackageUnavailable(
+                f"{package.name} {package.version} for {arch} has the SHA-256 {digest}, the pins name "
+                f"{package.sha256[arch]}: review it and pin it anew."
+            )
+        found.replace(target)
+    finally:
+        for left in folder.iterdir():
+            left.unlink()
+        folder.rmdir()
+
+
+def _run(command: Sequence[str], folder: Path) -> str:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise PackageUnavailable(f"{' '.join(command[:1])} failed: {(done.stderr or done.stdout).strip()[-2000:]}")
+    return done.stdout
