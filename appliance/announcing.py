@@ -19,6 +19,8 @@ from appliance.observe.events import event_of
 from appliance.state.database import transaction
 from appliance.state.outgoing import Wanting, enqueue, enqueue_once, fan_out
 from appliance.state.site import DATABASE, Site
+from appliance.tls.described import WARN_DAYS
+from appliance.tls.material import Material
 from appliance.webhooks import Address, Sender
 from licensing.document import format_time
 from licensing.errors import Refusal
@@ -83,6 +85,24 @@ class Announcer:
         name = f"licence {licence.serial} ends in {step} days"
         told = {"days_left": left, "expires_at": format_time(licence.expires_at)}
         enqueue_once(self._site.database, name, (now + timedelta(days=60)).timestamp(), "licence.expiring", told, now)
+
+    def presents(self, material: Material | None, now: datetime) -> None:
+        """Tells of the end of the listener's certificate, in the log too."""
+        if material is None:
+            return
+        left = (material.ends - now).days
+        if left > WARN_DAYS:
+            return
+        step = min((each for each in EXPIRING_DAYS if each >= left), default=0) if left >= 0 else 0
+        name = f"certificate {material.fingerprint} ends in {step} days"
+        told = {"days_left": left, "expires_at": format_time(material.ends), "sha256": material.fingerprint}
+        until = (now + timedelta(days=60)).timestamp()
+        if enqueue_once(self._site.database, name, until, "certificate.expiring", told, now):
+            log.warning(
+                "the listener's certificate %s on %s: put a new one in its place, then run ao tls reload",
+                "ends" if left >= 0 else "has ended",
+                format_time(material.ends),
+            )
 
     def stop(self) -> None:
         self._sender.stop()

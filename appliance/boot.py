@@ -22,12 +22,14 @@ from litestar.types import ASGIApp
 from appliance.access.quota import QUOTA_FILE, Quota
 from appliance.config.secrets import host_secrets
 from appliance.gateway.endpoints import endpoints, no_such_path, with_v1
+from appliance.gateway.farewell import Farewell
 from appliance.gateway.metrics import metrics
 from appliance.gateway.slots import Slots
 from appliance.gateway.upstream import Clients
 from appliance.gateway.worker import Worker
 from appliance.host_process import boot_id, die_with_parent, keep_memory_to_oneself
 from appliance.ledger.journal import Journal
+from appliance.listening import DESCRIPTORS_VARIABLE, RETIRE, RUN_VARIABLE, descriptors_in, stop_accepting
 from appliance.observe.log_lines import log_to_standard_error
 from appliance.observe.worker_counts import WorkerCounts
 from appliance.settings import SETTINGS_VARIABLE, Settings
@@ -44,12 +46,19 @@ def build_app() -> ASGIApp:
     log_to_standard_error()
     settings = Settings.model_validate_json(os.environ[SETTINGS_VARIABLE])
     holder: list[Worker] = []
+    farewell = Farewell()
+    listening = descriptors_in(os.environ.get(DESCRIPTORS_VARIABLE, ""))
+
+    def retire() -> None:
+        farewell.said = True
+        stop_accepting(listening)
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         worker = open_worker(settings)
         holder.append(worker)
         keeping = asyncio.create_task(worker.keep())
+        asyncio.get_running_loop().add_signal_handler(RETIRE, retire)
         try:
             gc.collect()
             gc.freeze()  # what is there now stays: no look for cycles need walk it again
@@ -60,13 +69,16 @@ def build_app() -> ASGIApp:
             worker.journal.close()
 
     others = Litestar(
-        route_handlers=[*endpoints(lambda: holder[0]), metrics(lambda: holder[0], settings.metrics_from)],
+        route_handlers=[
+            *endpoints(lambda: holder[0], os.environ.get(RUN_VARIABLE, "")),
+            metrics(lambda: holder[0], settings.metrics_from),
+        ],
         lifespan=[lifespan],
         openapi_config=None,
         logging_config=None,
         exception_handlers={NotFoundException: lambda _request, _error: no_such_path(holder[0])},
     )
-    return with_v1(others, lambda: holder[0])
+    return with_v1(others, lambda: holder[0], farewell)
 
 
 def open_worker(settings: Settings) -> Worker:

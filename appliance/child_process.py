@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from appliance.settings import SETTINGS_VARIABLE, Settings
 
 
-def begin(module: str, settings: Settings, extra: Mapping[str, str] = {}) -> subprocess.Popen[bytes]:
-    """Starts `python -m module`; its standard input is a pipe that closes when this process ends."""
+def begin(
+    module: str, settings: Settings, extra: Mapping[str, str] = {}, descriptors: Sequence[int] = ()
+) -> subprocess.Popen[bytes]:
+    """Starts `python -m module`; its standard input is a pipe that closes when this process ends. It is given
+    `descriptors`, under the same numbers."""
     # A session of its own: Ctrl-C in a terminal reaches `ao serve` alone, which then stops the others in order.
     return subprocess.Popen(
         [sys.executable, "-m", module],
@@ -20,6 +23,7 @@ def begin(module: str, settings: Settings, extra: Mapping[str, str] = {}) -> sub
         stdin=subprocess.PIPE,
         stdout=sys.stderr,  # standard output is for what `--json` promises
         start_new_session=True,
+        pass_fds=descriptors,
     )
 
 

@@ -14,6 +14,11 @@ model call is in gateway/errors.py.)
         ├── AlreadyServing       48  another gateway runs on this state
         ├── ClockWrong           49  a clock that is earlier than this very release
         ├── CertificateRefused  140  a certificate or key that the gateway cannot listen with
+        ├── ClientAuthorityRefused 141 authorities or revocation lists for clients that cannot be used
+        ├── ReloadFailed        142  workers with the new certificate did not come up; the old ones go on
+        ├── AuthorityRefused    143  the site's own certificate authority cannot be made, or opened
+        ├── IssueRefused        144  a certificate that cannot be made as asked
+        ├── PlainListener       145  the settings name no certificate: there is nothing to reload or show
         ├── ConfigRefused        60  a config that does not hold together, with key and line
         ├── ConfigMissing        61  no config has been imported
         ├── SecretMissing        62  a ${NAME} that the host does not provide
@@ -114,6 +119,37 @@ class CertificateRefused(ApplianceError):
     code = "certificate_refused"
     exit_code = 140
     default_remedy = "Put a good file in its place, or name another in the settings file (tls_certificate, tls_key)."
+
+
+class ClientAuthorityRefused(ApplianceError):
+    code = "client_authority_refused"
+    exit_code = 141
+    default_remedy = "Put a good file in its place, or name another in the settings file (tls_client_ca, …_crl)."
+
+
+class ReloadFailed(ApplianceError):
+    code = "reload_failed"
+    exit_code = 142
+    http_status = 503
+    default_remedy = "What was served before is still served. Read the gateway's log, and try again: ao tls reload."
+
+
+class AuthorityRefused(ApplianceError):
+    code = "authority_refused"
+    exit_code = 143
+    default_remedy = "Name the authority's folder with --ca, or make one: ao tls init-ca."
+
+
+class IssueRefused(ApplianceError):
+    code = "issue_refused"
+    exit_code = 144
+    default_remedy = "Correct the option and try again."
+
+
+class PlainListener(ApplianceError):
+    code = "plain_listener"
+    exit_code = 145
+    default_remedy = "Name tls_certificate and tls_key in the settings file, and start the gateway again."
 
 
 class VendorToolsMissing(ApplianceError):

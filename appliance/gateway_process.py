@@ -1,99 +1,103 @@
-"""The gateway's main process (Granian and its workers), as supervise.py starts, watches, restarts and stops it.
+"""Granian's main process, as supervise.py and succession.py start, ask and stop it.
 
-Granian brings back a worker that dies, and gives up where one dies again at once. Whatever ended it, the gateway is
-then started anew, RESTARTS times within RESTART_WINDOW_SECONDS; after that the fault is not one that starting mends,
-and `ao serve` ends, for whoever started it to decide.
+Promise: it listens on sockets that `ao serve` holds, so that one such process can follow another without a connection
+being lost. What becomes of one that ends is for succession.py to decide.
 """
 
 from __future__ import annotations
 
 import http.client
-import logging
+import json
 import os
+import secrets
 import socket
 import ssl
-import subprocess
-import time
-from collections import deque
-from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 from appliance import child_process
 from appliance.errors import GatewayFailed, PortTaken
+from appliance.listening import (
+    DESCRIPTORS_VARIABLE,
+    RETIRE,
+    RUN_HEADER,
+    RUN_VARIABLE,
+    ListeningSockets,
+    spelt,
+)
 from appliance.observe.worker_counts import VARIABLE
 from appliance.settings import Settings
+from appliance.tls.local_identity import LocalIdentity
+from appliance.tls.material import Material
 
-log = logging.getLogger("ao.serve")
-
-READY_SECONDS = 30.0
 STOP_SECONDS = 40.0
-RESTARTS = 5
-RESTART_WINDOW_SECONDS = 60.0
 ANSWER_LIMIT_BYTES = 64 * 1024
-_GO = b"go\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """`status` is 0 where nobody answered; `run` says which process's worker did."""
+
+    status: int
+    run: str | None
+    body: bytes
+
+
+NOBODY = Readiness(0, None, b"")
 
 
 class GatewayProcess:
-    """Made, it loads its modules and waits for `let_serve`; `stop` is harmless at any time."""
+    """Made, it loads its modules and waits for `let_serve`; `stop` is harmless at any time. `run` is what its
+    answers to /readyz name it by."""
 
-    def __init__(self, settings: Settings, metrics: Path) -> None:
-        self._settings = settings
-        self._metrics = metrics
-        self._ends: deque[float] = deque()
-        self._process = self._load()
+    def __init__(self, settings: Settings, metrics: Path, sockets: ListeningSockets) -> None:
+        self.run = secrets.token_hex(8)
+        self._process = child_process.begin(
+            "appliance.gateway.server",
+            settings,
+            {
+                VARIABLE: os.fspath(metrics),
+                DESCRIPTORS_VARIABLE: spelt(sockets.descriptors),
+                RUN_VARIABLE: self.run,
+            },
+            sockets.descriptors,
+        )
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
-    def let_serve(self) -> None:
-        """Lets the loaded gateway listen. Until then it has no port, no worker and no state. Raises GatewayFailed."""
+    def let_serve(self, material: Material | None) -> None:
+        """Lets the loaded gateway serve, with this at its listener. Until then it has no worker and no state.
+
+        Raises GatewayFailed.
+        """
+        line = json.dumps(material.as_dict() if material else None) + "\n"
         try:
             if self._process.stdin is not None:
-                self._process.stdin.write(_GO)
+                self._process.stdin.write(line.encode())
                 self._process.stdin.flush()
         except BrokenPipeError:
             raise GatewayFailed("The gateway's main process ended before it could serve.") from None
 
-    def wait_until_ready(self, stopped: Callable[[], bool]) -> None:
-        """Until it answers, or somebody asks to stop. Raises GatewayFailed."""
-        deadline = time.monotonic() + READY_SECONDS
-        while not stopped():
-            if self._process.poll() is not None:
-                raise GatewayFailed(f"The gateway did not start (exit {self._process.returncode}).")
-            if _answers(self._settings):
-                return
-            if time.monotonic() > deadline:
-                raise GatewayFailed(f"The gateway did not answer within {READY_SECONDS:.0f} seconds.")
-            time.sleep(0.02)
+    def ended(self) -> int | None:
+        """Its exit code, where it has ended."""
+        return self._process.poll()
 
-    def keep_up(self, now: float) -> None:
-        """Starts it again where it has ended. `now` in seconds. Raises GatewayFailed where it ends again and again."""
-        code = self._process.poll()
-        if code is None:
-            return
-        while self._ends and now - self._ends[0] > RESTART_WINDOW_SECONDS:
-            self._ends.popleft()
-        if len(self._ends) >= RESTARTS:
-            raise GatewayFailed(
-                f"The gateway's main process ended by itself {RESTARTS + 1} times within "
-                f"{RESTART_WINDOW_SECONDS:.0f} seconds (last exit {code})."
-            )
-        self._ends.append(now)
-        log.error("the gateway's main process ended by itself (exit %s); it is started again", code)
-        self.stop()
-        self._process = self._load()
-        # One that has gone already is found at the next look.
-        with suppress(GatewayFailed):
-            self.let_serve()
+    def retire(self) -> None:
+        """Leaves new connections to others, lets what is under way finish, and ends."""
+        if self.ended() is None:
+            self._process.send_signal(RETIRE)
 
-    def stop(self) -> None:
-        """Lets exchanges in flight finish, then ends what is left."""
-        child_process.end(self._process, STOP_SECONDS)
+    def ask_to_stop(self) -> None:
+        """Lets exchanges in flight finish, within the time of an ordinary stop."""
+        if self.ended() is None:
+            self._process.terminate()
 
-    def _load(self) -> subprocess.Popen[bytes]:
-        return child_process.begin("appliance.gateway.server", self._settings, {VARIABLE: os.fspath(self._metrics)})
+    def stop(self, seconds: float = STOP_SECONDS) -> None:
+        """The same, and ends what is left after that time."""
+        child_process.end(self._process, seconds)
 
 
 def check_port(settings: Settings) -> None:
@@ -112,28 +116,25 @@ def check_port(settings: Settings) -> None:
             ) from exc
 
 
-def ask(settings: Settings, path: str) -> tuple[int, bytes] | None:
-    """What the gateway that these settings describe answers on this path; None where nobody answers."""
+def ask(settings: Settings, path: str, identity: LocalIdentity | None = None) -> Readiness:
+    """What a worker of this host's gateway answers on this path. Nothing is raised: nobody there is status 0."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - compared, not bound
-    with closing(_connection(settings, host)) as connection:
+    with closing(_connection(settings, host, identity)) as connection:
         try:
-            connection.request("GET", path)
-            reply = connection.getresponse()
-            return reply.status, reply.read(ANSWER_LIMIT_BYTES)
+            connection.request("GET", path, headers={"connection": "close"})
+            answer = connection.getresponse()
+            return Readiness(answer.status, answer.headers.get(RUN_HEADER), answer.read(ANSWER_LIMIT_BYTES))
         except (OSError, http.client.HTTPException):
-            return None
+            return NOBODY
 
 
-def _answers(settings: Settings) -> bool:
-    answer = ask(settings, "/readyz")
-    return answer is not None and answer[0] == http.HTTPStatus.OK
-
-
-def _connection(settings: Settings, host: str) -> http.client.HTTPConnection:
+def _connection(settings: Settings, host: str, identity: LocalIdentity | None) -> http.client.HTTPConnection:
     if settings.tls_certificate is None:
         return http.client.HTTPConnection(host, settings.port, timeout=2)
     # It asks its own child whether it is there, and tells it nothing; no name in the certificate need be this address.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
+    if identity is not None:
+        identity.present(context)
     return http.client.HTTPSConnection(host, settings.port, timeout=2, context=context)

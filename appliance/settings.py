@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, ValidationError, field_validator, model_validator
 
@@ -31,7 +31,9 @@ class Settings(BaseModel):
     `metrics_from` are the networks whose hosts may read /metrics; no call is let in while less than `keep_free_mib` is
     free where the state lies; `admin_listen` is where the admin API is: `unix:PATH`, `ADDRESS:PORT` (of this host
     alone) or `none`; left out, a socket by the state.
-    With `tls_certificate` (PEM, the signers after it) and `tls_key` (PEM) the gateway speaks TLS alone."""
+    With `tls_certificate` (PEM, the signers after it) and `tls_key` (PEM) the gateway speaks TLS alone. With
+    `tls_client_ca` (PEM) too, clients are asked for a certificate of one of these authorities: with `tls_client`
+    "optional" one without is let in as well; none that `tls_client_crl` (PEM) revokes is."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -47,6 +49,9 @@ class Settings(BaseModel):
     admin_listen: str | None = None
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+    tls_client_ca: Path | None = None
+    tls_client_crl: Path | None = None
+    tls_client: Literal["required", "optional"] | None = None
 
     @field_validator("admin_listen")
     @classmethod
@@ -59,6 +64,12 @@ class Settings(BaseModel):
     def _has_both_halves(self) -> Self:
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key go together: name both files, or neither")
+        if self.tls_client_ca is not None and self.tls_certificate is None:
+            raise ValueError("tls_client_ca asks for clients' certificates, which needs tls_certificate and tls_key")
+        if self.tls_client_crl is not None and self.tls_client_ca is None:
+            raise ValueError("tls_client_crl revokes certificates of tls_client_ca: name both, or neither")
+        if self.tls_client is not None and self.tls_client_ca is None:
+            raise ValueError("tls_client says whether a certificate of tls_client_ca is needed: name tls_client_ca too")
         return self
 
     @property

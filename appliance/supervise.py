@@ -27,17 +27,18 @@ from appliance.config.in_force import open_config_in_force
 from appliance.config.secrets import host_secrets
 from appliance.errors import StateDamaged
 from appliance.gateway.snapshot import take_snapshot
-from appliance.gateway_process import GatewayProcess, check_port
+from appliance.gateway_process import check_port
 from appliance.host_process import boot_id, keep_memory_to_oneself, reap_orphans
 from appliance.ledger.entry import Entry
 from appliance.ledger.store import prune, take_in
-from appliance.listener_certificate import check_pair
 from appliance.observe.books import Books, Seen
 from appliance.observe.exposition import Exposition
 from appliance.observe.tally import Tally
 from appliance.observe.worker_counts import empty_folder, remove_folder
 from appliance.operations.usage import CLOCK_LEAD, STEADY_LEAD, drop_old, seal_due
 from appliance.probing import Prober, Target, targets_in
+from appliance.reloading import Reloading
+from appliance.serve_socket import ServeSocket
 from appliance.settings import Settings
 from appliance.state.database import DatabaseFault, is_damage, transaction
 from appliance.state.health import HealthFolder
@@ -45,6 +46,8 @@ from appliance.state.inspection import Inspection
 from appliance.state.serving import ServingLock
 from appliance.state.site import DATABASE, Site, open_site
 from appliance.state.standing import judge_site, reported_until
+from appliance.succession import Succession
+from appliance.tls.material import read_material
 from appliance.waiting import wait_until
 from appliance.watching import Watch
 from licensing.clock import Look, observe, step_between, witness
@@ -100,23 +103,26 @@ def serve(
     site = open_site(settings.state_dir, by=unrestricted(by))
     lock = ServingLock(settings.state_dir)
     metrics = empty_folder(settings.state_dir)
-    gateway = GatewayProcess(settings, metrics)
+    gateway = Succession(settings, metrics)
     admin = AdminProcess(settings)
+    reloading = Reloading(settings, gateway, lambda refusal: _note_reload(site, gateway, refusal))
     try:
         standing = check_may_serve(site, settings)
-        if settings.tls_certificate is not None and settings.tls_key is not None:
-            check_pair(settings.tls_certificate, settings.tls_key, _now())
+        material = read_material(settings, _now())
         check_port(settings)
         stop.listen()
+        if not os.isatty(0):  # at a terminal it is that the terminal is gone, and ends this as ever
+            signal.signal(signal.SIGHUP, reloading.ask_by_signal)
         run = _record_start(site)
         HealthFolder(site.folder).clear()
-        gateway.let_serve()
+        gateway.first_serves(material)
         try:
             gateway.wait_until_ready(lambda: stop.asked)
-            if not stop.asked:
-                on_ready(site, standing)
-            with _showing(site, standing, metrics) as shown:
-                _keep_books(site, settings, gateway, admin, standing, stop, *shown)
+            with _asked_at_host(site, gateway, reloading):
+                if not stop.asked:
+                    on_ready(site, standing)
+                with _showing(site, standing, metrics) as shown:
+                    _keep_books(site, settings, gateway, reloading, admin, standing, stop, *shown)
         finally:
             admin.stop()
             gateway.stop()
@@ -126,6 +132,28 @@ def serve(
         remove_folder(metrics)
         lock.release()
         site.close()
+
+
+@contextmanager
+def _asked_at_host(site: Site, gateway: Succession, reloading: Reloading) -> Iterator[None]:
+    """The socket by which this host asks, for as long as calls are answered."""
+    asked: ServeSocket | None = None
+    try:
+        asked = ServeSocket(site.folder, gateway.readiness, reloading.ask)
+    except OSError as exc:
+        log.error("this host cannot ask the running gateway (no ao tls reload; SIGHUP does it): %s", exc)
+    try:
+        yield
+    finally:
+        if asked is not None:
+            asked.close()
+
+
+def _note_reload(site: Site, gateway: Succession, refusal: Refusal | None) -> None:
+    """A reload that came by SIGHUP has no command that could note it."""
+    if refusal is None and gateway.material is not None:
+        with transaction(site.database):
+            site.record("tls.reload", str(gateway.material), _now())
 
 
 def check_may_serve(site: Site, settings: Settings) -> Standing:
@@ -170,7 +198,8 @@ def _showing(site: Site, standing: Standing, metrics: Path) -> Iterator[tuple[Ta
 def _keep_books(
     site: Site,
     settings: Settings,
-    gateway: GatewayProcess,
+    gateway: Succession,
+    reloading: Reloading,
     admin: AdminProcess,
     standing: Standing,
     stop: _Stop,
@@ -182,6 +211,7 @@ def _keep_books(
     inspection = Inspection(site.folder / DATABASE)
     prober, generation = Prober(HealthFolder(site.folder)), -1
     watch, announcer = Watch(site), Announcer(site, host_secrets(os.environ, settings.secrets_dir))
+    announcer.presents(gateway.material, _now())
 
     def taken(entries: Sequence[Entry]) -> None:
         tally.add(entries)
@@ -189,9 +219,10 @@ def _keep_books(
 
     while not stop.asked:
         time.sleep(TAKE_IN_SECONDS)
+        reloading.look(_now(), time.monotonic())
         gateway.keep_up(time.monotonic())
         admin.keep_up(time.monotonic())
-        reap_orphans({gateway.pid, admin.pid})
+        reap_orphans({*gateway.pids, admin.pid})
         try:
             take_in(site.database, site.journal_folder, _now(), taken=taken)
             books.took_in()
@@ -201,12 +232,14 @@ def _keep_books(
                 prober.watch(_to_probe(site))
                 announcer.follow()
             announcer.look(_now())
+            books.presents(gateway.material.ends if gateway.material else None)
             if time.monotonic() - judged >= JUDGE_SECONDS:
                 judged = time.monotonic()
                 stepped, before = _observe_clock(site, before)
                 steady_since = before if stepped else steady_since
                 former, standing = standing, _judge(site, standing)
                 announcer.stands(former, standing, _now())
+                announcer.presents(gateway.material, _now())
                 books.saw(standing, site.time_floor(), reported_until(site), stepped=stepped)
                 steady = before.monotonic - steady_since.monotonic >= STEADY_SECONDS
                 seal_due(site, _now(), lead=STEADY_LEAD if steady else CLOCK_LEAD)

@@ -18,7 +18,7 @@ STOP_SECONDS = 75
 """More than the gateway takes to let its exchanges finish, so that systemd never cuts them off."""
 
 # Codes that a restart cannot mend: the licence, the site, its config. The reason is in the journal, once.
-_NOT_AGAIN = "2 20 21 22 23 24 25 26 27 28 40 41 43 46 47 48 49 60 61 62 63 64 65 66 67 68 69"
+_NOT_AGAIN = "2 20 21 22 23 24 25 26 27 28 40 41 43 46 47 48 49 60 61 62 63 64 65 66 67 68 69 140 141"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,8 @@ def service(answers: Answers, systemd: int) -> str:
             "[Service]",
             "Type=exec",
             f"ExecStart={CURRENT}/bin/ao serve",
+            "# The certificate is taken up anew, and no call is dropped. A bad one is refused, and changes nothing.",
+            f"ExecReload={CURRENT}/bin/ao tls reload",
             f"User={USER}",
             f"Group={USER}",
             f"WorkingDirectory={STATE}",

@@ -30,6 +30,7 @@ from appliance.cli import (
     state,
     status,
     teams,
+    tls,
     trust,
     usage,
     verify,
@@ -83,6 +84,7 @@ providers.add_to(main)
 quickstart.add_to(main)
 anomaly.add_to(main)
 webhooks.add_to(main)
+tls.add_to(main)
 
 COMMANDS = "ao.commands"
 """Other packages of the product add their commands under this entry-point group: the appliance never imports them."""

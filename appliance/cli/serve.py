@@ -11,6 +11,7 @@ from appliance.cli.face import Face, Result, command
 from appliance.errors import NotServing
 from appliance.gateway_process import ask
 from appliance.observe.log_lines import log_to_standard_error
+from appliance.serve_socket import ask_whether_ready
 from appliance.settings import changed
 from appliance.state.site import Site
 from licensing.shown import shown
@@ -65,12 +66,16 @@ def add_to(main: click.Group) -> None:
         For whatever watches a container and finds no other program in it.
         """
         path = "/readyz" if ready else "/healthz"
-        answer = ask(face.settings, path)
+        if face.settings.tls_client_ca is None:
+            answer = ask(face.settings, path)
+        else:
+            # Its clients need a certificate, which this program has not.
+            answer = ask_whether_ready(face.settings.state_dir)
         where = f"{face.settings.scheme}://{face.settings.host}:{face.settings.port}{path}"
-        if answer is None:
+        if not answer.status:
             raise NotServing("Nobody answers.", where=where)
-        if answer[0] != http.HTTPStatus.OK:
-            raise NotServing(f"Calls would be refused: {_told(answer[1])}.", where=where, remedy="Run: ao status.")
+        if answer.status != http.HTTPStatus.OK and path == "/readyz":
+            raise NotServing(f"Calls would be refused: {_told(answer.body)}.", where=where, remedy="Run: ao status.")
         return Result({"answers": True, "path": path}, [f"{where} answers."])
 
 

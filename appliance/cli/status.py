@@ -11,6 +11,7 @@ import click
 from appliance.cli.face import Face, Result, command, table
 from appliance.config.plan import describe
 from appliance.operations.status import Status, status
+from appliance.tls.described import WARN_DAYS
 from licensing.document import format_time
 
 
@@ -22,7 +23,7 @@ def add_to(main: click.Group) -> None:
         Exit code: the licence rung's (20-28), else that of a fault in the config (60-65), else 0.
         """
         with face.site() as site:
-            found = status(site, face.now, time.monotonic())
+            found = status(site, face.now, time.monotonic(), face.settings.tls_certificate)
         fault = found.config_fault.exit_code if found.config_fault else 0
         return Result(_data(found), _lines(found), found.standing.terms.exit_code or fault)
 
@@ -59,6 +60,8 @@ def _data(found: Status) -> dict[str, Any]:
         "keys_active": found.keys_active,
         "running_since": found.running_since,
         "admin_api": found.admin_api,
+        "certificate": found.certificate.as_dict() if found.certificate else None,
+        "certificate_fault": found.certificate_fault.as_dict() if found.certificate_fault else None,
         "usage": {
             "since_receipt": [asdict(each) for each in found.uses],
             "open_since": format_time(found.open_since),
@@ -91,6 +94,7 @@ def _lines(found: Status) -> list[str]:
     lines.append(
         f"clock     {format_time(found.now)}; not earlier than {format_time(found.floor.at)} ({found.floor.source})"
     )
+    lines += _certificate_lines(found)
     if found.config:
         lines.append(f"config    serial {found.config.serial}, {len(found.config.deployments)} deployments")
         for each, health in zip(found.config.deployments, found.health, strict=True):
@@ -107,4 +111,18 @@ def _lines(found: Status) -> list[str]:
         header = ("team", "model", "requests", "errors", "prompt_tokens", "completion_tokens")
         rows = [[asdict(each)[name] for name in header] for each in found.uses]
         lines += ["", "Since the last receipt:", *(f"  {line}" for line in table(header, rows))]
+    return lines
+
+
+def _certificate_lines(found: Status) -> list[str]:
+    told, fault = found.certificate, found.certificate_fault
+    if fault is not None:
+        return [f"TLS       {fault} [{fault.code}]", f"          {fault.remedy}"]
+    if told is None:
+        return ["TLS       none: plain HTTP"]
+    lines = [f"TLS       {', '.join(told.names) or told.subject}, until {format_time(told.not_after)}"]
+    if told.days_left < 0:
+        lines.append(f"          warning: expired {-told.days_left} days ago; put a new one in place: ao tls --help")
+    elif told.days_left <= WARN_DAYS:
+        lines.append(f"          warning: {told.days_left} days left; put a new one in place, then: ao tls reload")
     return lines

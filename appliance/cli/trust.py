@@ -33,7 +33,7 @@ def add_to(main: click.Group) -> None:
         with face.site() as site:
             steps = import_trust(site, list(files), face.now)
             version = trust_in_force(site).serial
-            found = status(site, face.now, time.monotonic())
+            found = status(site, face.now, time.monotonic(), face.settings.tls_certificate)
         return Result(
             {"steps": [{"version": s.version, "digest": s.digest, "arrival": s.arrival.value} for s in steps]},
             [

@@ -31,11 +31,13 @@ from appliance.gateway.errors import (
     speaks_anthropic,
 )
 from appliance.gateway.exchange import BYTES_PER_TOKEN, Exchange
+from appliance.gateway.farewell import Farewell, closing
 from appliance.gateway.full import rate_headers
 from appliance.gateway.relay import Headers, relay
 from appliance.gateway.request import ClientGone, parse_call, read_body, refuse_encoded
 from appliance.gateway.upload import Upload, boundary_in
 from appliance.gateway.worker import Worker
+from appliance.listening import RUN_HEADER
 from appliance.providers.call import Call
 from appliance.providers.openai import ENDPOINTS
 from licensing.document import format_time
@@ -54,13 +56,15 @@ TELLING = frozenset({401, 403, 404, 429})
 _JSON = (b"content-type", b"application/json")
 
 
-def with_v1(others: ASGIApp, worker: Callable[[], Worker]) -> ASGIApp:
+def with_v1(others: ASGIApp, worker: Callable[[], Worker], farewell: Farewell) -> ASGIApp:
     """The whole app: calls below /v1 go to their handler at once, everything else to the framework's routes.
 
     The framework's own layers (router, exception handler, a wrapped `send`) would be a tenth of a call's cost.
     """
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if farewell.said:
+            send = closing(send)
         if scope["type"] == ScopeType.HTTP and scope["path"].startswith("/v1/"):
             await _answer(worker(), scope, receive, send, _v1)
         else:
@@ -69,8 +73,10 @@ def with_v1(others: ASGIApp, worker: Callable[[], Worker]) -> ASGIApp:
     return app
 
 
-def endpoints(worker: Callable[[], Worker]) -> list[ASGIRouteHandler]:
-    """The gateway's routes beside /v1. `worker` gives this process's worker, which exists once the app has started."""
+def endpoints(worker: Callable[[], Worker], run: str) -> list[ASGIRouteHandler]:
+    """The gateway's routes beside /v1. `worker` gives this process's worker, which exists once the app has started;
+    `run` names the main process that this worker is of."""
+    this_run = (RUN_HEADER.encode(), run.encode())
 
     @asgi("/healthz", copy_scope=False)
     async def healthz(scope: Scope, receive: Receive, send: Send) -> None:
@@ -87,7 +93,7 @@ def endpoints(worker: Callable[[], Worker]) -> list[ASGIRouteHandler]:
         body |= {"usage_report_due": format_time(due)} if due else {}
         if resting := worker().health.resting_aliases(worker().monotonic()):
             body["no_healthy_deployment"] = resting
-        await _send(send, 503 if refusal else 200, msgspec.json.encode(body), _plain(worker()))
+        await _send(send, 503 if refusal else 200, msgspec.json.encode(body), (*_plain(worker()), this_run))
 
     @asgi("/", copy_scope=False)
     async def root(scope: Scope, receive: Receive, send: Send) -> None:

@@ -26,6 +26,7 @@ class Seen:
     acknowledged_until: datetime
     taken_in_at: float
     clock_steps: int = 0
+    certificate_ends: datetime | None = None
 
 
 class Books:
@@ -53,6 +54,11 @@ class Books:
         with self._lock:
             self._seen = replace(self._seen, taken_in_at=self._monotonic())
 
+    def presents(self, certificate_ends: datetime | None) -> None:
+        """Until when the listener's certificates hold; None: it speaks plain HTTP."""
+        with self._lock:
+            self._seen = replace(self._seen, certificate_ends=certificate_ends)
+
     def collect(self) -> Iterator[Family]:
         with self._lock:
             seen = self._seen
@@ -70,6 +76,8 @@ class Books:
         steps = METRICS["ao_clock_steps_total"]
         yield CounterMetricFamily(steps.name, steps.help, value=seen.clock_steps)
         yield _gauge("ao_usage_unacknowledged_seconds", (now - seen.acknowledged_until).total_seconds())
+        if seen.certificate_ends is not None:
+            yield _gauge("ao_tls_certificate_left_seconds", (seen.certificate_ends - now).total_seconds())
         info = METRICS["ao_info"]
         what = GaugeMetricFamily(info.name, info.help, labels=info.labels)
         what.add_metric([__version__, standing.licence.edition if standing.licence else "none", seen.site], 1)

@@ -97,6 +97,15 @@ EVENTS: Final[Mapping[str, EventKind]] = MappingProxyType(
             "The licence ends in 30, 14, 7, 3 or 1 days. Once each.",
             {"days_left": 14, "expires_at": "2027-06-30T00:00:00Z"},
         ),
+        "certificate.changed": EventKind(
+            "The gateway presents another certificate, or was made to take it up anew.",
+            _act("tls.reload", "SHA-256 5A:1C:…:7F, until 2028-06-01"),
+            ("tls.reload",),
+        ),
+        "certificate.expiring": EventKind(
+            "The gateway's own certificate, or one of its signers', ends in 30, 14, 7, 3 or 1 days, or has. Once each.",
+            {"days_left": 14, "expires_at": "2027-06-30T00:00:00Z", "sha256": "5A:1C:…:7F"},
+        ),
         "clock.stepped": EventKind(
             "The host's clock was set, by so many seconds.", {"at": "2027-03-01T10:00:00Z", "seconds": -3600}
         ),

@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 
 from appliance.errors import NotServing
 from appliance.observe.worker_counts import forget_the_dead
+from appliance.state.socket_path import reaching
 
 SOCKET = "metrics.sock"
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
@@ -66,7 +67,7 @@ def read_metrics(folder: Path) -> bytes:
     """The text as it is now. Raises NotServing where nobody keeps the books."""
     parts = []
     try:
-        with _reaching(folder) as path, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+        with reaching(folder, SOCKET) as path, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
             asking.settimeout(ANSWER_SECONDS)
             asking.connect(path)
             while part := asking.recv(65536):
@@ -81,22 +82,12 @@ def _listen(folder: Path) -> socket.socket:
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o177)
     try:
-        with _reaching(folder) as path:
+        with reaching(folder, SOCKET) as path:
             listening.bind(path)
     finally:
         os.umask(before)
     listening.listen(16)
     return listening
-
-
-@contextmanager
-def _reaching(folder: Path) -> Iterator[str]:
-    """A path to the socket that fits the 108 bytes of a socket's address, however deep the state folder lies."""
-    handle = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield f"/proc/self/fd/{handle}/{SOCKET}"
-    finally:
-        os.close(handle)
 
 
 @contextmanager

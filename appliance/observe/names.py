@@ -116,6 +116,13 @@ METRICS: Final[Mapping[str, Metric]] = MappingProxyType(
                 "How long ago the period ended that the vendor last acknowledged.",
                 "books",
             ),
+            Metric(
+                "ao_tls_certificate_left_seconds",
+                "gauge",
+                (),
+                "Until the first certificate that the listener presents expires; absent where it speaks plain HTTP.",
+                "books",
+            ),
             Metric("ao_info", "gauge", ("version", "edition", "site"), "Always 1; says what runs here.", "books"),
         )
     }

@@ -20,6 +20,7 @@ from appliance.state.health import HealthFolder
 from appliance.state.serving import is_serving
 from appliance.state.site import Site
 from appliance.state.standing import judge_site, reported_until
+from appliance.tls.described import Described, first_in
 from licensing.clock import TimeFloor
 from licensing.errors import Refusal
 from licensing.standing import Rung, Standing
@@ -49,11 +50,15 @@ class Status:
     sealed_seq: int
     acknowledged_seq: int
     acknowledged_until: datetime
+    certificate: Described | None
+    certificate_fault: Refusal | None
 
 
 @needs(Permission.STATUS_READ)
-def status(site: Site, now: datetime, monotonic: float) -> Status:
-    """Everything an operator asks first. Takes the journal in, changes nothing else."""
+def status(site: Site, now: datetime, monotonic: float, presents: Path | None) -> Status:
+    """Everything an operator asks first. Takes the journal in, changes nothing else. `presents` is the file of the
+    listener's certificate, where it has one."""
+    certificate, certificate_fault = _certificate(presents, now)
     config, fault = _config(site)
     standing = judge_site(site, site.trust(), now)
     last = last_sealed(site.database)
@@ -77,7 +82,16 @@ def status(site: Site, now: datetime, monotonic: float) -> Status:
         sealed_seq=last.seq if last else 0,
         acknowledged_seq=acknowledged_seq(site),
         acknowledged_until=reported_until(site),
+        certificate=certificate,
+        certificate_fault=certificate_fault,
     )
+
+
+def _certificate(presents: Path | None, now: datetime) -> tuple[Described | None, Refusal | None]:
+    try:
+        return (first_in(presents, now), None) if presents is not None else (None, None)
+    except Refusal as refusal:
+        return None, refusal
 
 
 def _config(site: Site) -> tuple[Config | None, Refusal | None]:

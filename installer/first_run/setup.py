@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from installer.first_run.administrator import AdministratorStep
+from installer.first_run.certificate import CertificateStep
 from installer.first_run.conversation import Conversation
 from installer.first_run.listen import LOOPBACK, ListenStep
 from installer.first_run.request import RequestStep
@@ -19,7 +20,13 @@ from installer.first_run.site import SiteStep
 from installer.first_run.step import Here, Step
 from licensing.errors import Refusal
 
-STEPS: Final[tuple[Step, ...]] = (SiteStep(), ListenStep(), AdministratorStep(), RequestStep())
+STEPS: Final[tuple[Step, ...]] = (
+    SiteStep(),
+    ListenStep(),
+    CertificateStep(),
+    AdministratorStep(),
+    RequestStep(),
+)
 ANSWERS: Final = tuple(name for step in STEPS for name in step.asks)
 
 State = Literal["was done", "done", "planned", "nothing to do"]
@@ -92,16 +99,15 @@ def next_steps(here: Here) -> list[str]:
         steps.append("Make an API key for the first app. It is shown once:")
         steps.append("  ao keys create --name first-app --team NAME")
     settings = read_settings(here.settings)
-    if here.has_certificates:
-        steps.append("Give the gateway a certificate:")
-        steps.append("  ao tls --help")
-    elif settings.get("host", LOOPBACK) != LOOPBACK:
-        steps.append("This release speaks plain HTTP: put a proxy with a certificate before it.")
+    if "tls_certificate" not in settings and settings.get("host", LOOPBACK) != LOOPBACK:
+        steps.append("The gateway speaks plain HTTP: give it a certificate, or put a proxy that has one before it.")
+        steps += ["  ao tls --help"] if here.has_certificates else []
     if not status["running_since"]:
         steps.append("Start the gateway, now and at each boot:")
         steps.append("  systemctl enable --now ao")
     steps.append("See that it answers, from a host that will use it:")
-    steps.append(f"  curl -s {_address(settings)}/v1/models -H 'Authorization: Bearer ao-...'")
+    believe = "--cacert ca.pem " if "tls_certificate" in settings else ""
+    steps.append(f"  curl -s {believe}{_address(settings)}/v1/models -H 'Authorization: Bearer ao-...'")
     steps.append("See the whole site on one screen, today and any day:")
     steps.append("  ao status")
     return steps
@@ -110,4 +116,5 @@ def next_steps(here: Here) -> list[str]:
 def _address(settings: Any) -> str:
     host = str(settings.get("host", "127.0.0.1"))
     host = "HOST" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host  # noqa: S104 - only compared
-    return f"http://{host}:{settings.get('port', 8080)}"
+    scheme = "https" if "tls_certificate" in settings else "http"
+    return f"{scheme}://{host}:{settings.get('port', 8080)}"

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import GatewayFailed
-from appliance.gateway_process import RESTART_WINDOW_SECONDS, RESTARTS, GatewayProcess
 from appliance.settings import Settings
+from appliance.succession import RESTART_WINDOW_SECONDS, RESTARTS, Succession
 from tests.appliance.gateway.upstreams import Upstream
 from tests.appliance.gateways import Gateway, models_text
 
@@ -64,11 +64,11 @@ def test_what_ends_again_and_again_is_given_up_and_the_window_moves_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.executable", "/bin/false")
-    process = GatewayProcess(Settings(state_dir=tmp_path), tmp_path)
+    process = Succession(Settings(state_dir=tmp_path), tmp_path)
     starts = 0
 
     def ended() -> bool:
-        return process._process.poll() is not None
+        return process._current.ended() is not None
 
     for _ in range(2):
         for _ in range(RESTARTS):

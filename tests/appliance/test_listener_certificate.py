@@ -16,6 +16,9 @@ from appliance.settings import Settings, load_settings
 from tests.appliance.gateways import AO, Gateway, models_text
 
 NOW = datetime.now(UTC)
+GOOD_CIPHERS = ("ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305")
+BELOW_THE_FLOOR = ("ECDHE-ECDSA-AES256-SHA384", "ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES128-CCM")
+"""Offered alone at TLS 1.2, they are refused: CBC and CCM. (RSA key exchange needs another kind of key.)"""
 
 
 def openssl(*words: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -62,6 +65,23 @@ def test_a_chain_whose_signer_did_not_sign_is_refused(tmp_path: Path) -> None:
     other, _ = pair(tmp_path, "other")
     certificate.write_text(certificate.read_text() + other.read_text())
     assert "chain is broken" in str(refused(certificate, key))
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("-newkey", "rsa:1024"), "RSA of 1024 bits"),
+        (("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-521"), "curve secp521r1"),
+        (("-newkey", "ed448"), "RSA, EC and Ed25519 alone"),
+    ],
+)
+def test_a_key_that_the_listener_could_not_use_is_refused(tmp_path: Path, words: tuple[str, ...], says: str) -> None:
+    certificate, key = tmp_path / "gw.pem", tmp_path / "gw.key"
+    options = ("-nodes", "-days", "2", "-subj", "/CN=gw")
+    made = openssl("req", "-x509", *words, *options, "-out", certificate, "-keyout", key)
+    assert made.returncode == 0, made.stderr
+    key.chmod(0o600)
+    assert says in str(refused(certificate, key))
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o660, 0o604])
@@ -125,6 +145,14 @@ def test_the_gateway_speaks_tls_from_1_2_on_and_nothing_else(tmp_path: Path) -> 
             "tls1_3": 0,
         }
         assert "SSL alert number" in spoken["tls1_1"].stderr  # the listener's own refusal, not the client's
+        ciphers = {
+            cipher: openssl(
+                *("s_client", "-connect", f"127.0.0.1:{gateway.port}", "-CAfile", certificate),
+                *("-tls1_2", "-cipher", f"{cipher}:@SECLEVEL=0"),
+            ).returncode
+            for cipher in (*GOOD_CIPHERS, *BELOW_THE_FLOOR)
+        }
+        assert ciphers == dict.fromkeys(GOOD_CIPHERS, 0) | dict.fromkeys(BELOW_THE_FLOOR, 1)
     finally:
         gateway.stop()
 

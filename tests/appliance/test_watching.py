@@ -21,6 +21,9 @@ from appliance.state.outgoing import queue
 from appliance.state.refused import KINDS, RefusedCalls, fetch
 from appliance.state.site import Site
 from appliance.state.standing import judge_site
+from appliance.tls.authority import Names, self_signed
+from appliance.tls.authority_folder import key_pem, pem_of
+from appliance.tls.material import Material
 from appliance.watching import Watch, reason
 from licensing.standing import Rung
 from tests.appliance.entries import entry
@@ -141,6 +144,27 @@ def test_another_rung_the_end_of_the_licence_and_a_due_report_are_told(site: Sit
     assert sorted(told(site)) == ["licence.expiring", "licence.rung_changed", "usage.overdue"]
     announcer.stands(soon, replace(soon, days_left=7), NOW + timedelta(days=6))
     assert told(site).count("licence.expiring") == 2
+
+
+def test_the_end_of_the_listeners_certificate_is_told_step_by_step(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = self_signed(Names(dns=["gw.internal"]), days=29, now=NOW)
+    material = Material(pem_of(made.certificate).decode(), key_pem(made.key).decode())
+    announcer = Announcer(site, no_secrets)
+    announcer.presents(None, NOW)
+    announcer.presents(material, NOW - timedelta(days=2))
+    assert told(site) == []
+    days = (0, 0, 1, 15, 16, 22, 26, 28, 29, 30)
+    for day in days:
+        announcer.presents(material, NOW + timedelta(days=day, hours=1))
+    # At 30, 14, 7, 3 and 1 days, and once when it has ended.
+    assert told(site) == ["certificate.expiring"] * 6
+    assert [each.message.split(" on ")[0] for each in caplog.records] == [
+        *(["the listener's certificate ends"] * 5),
+        "the listener's certificate has ended",
+    ]
+    announcer.stop()
 
 
 def test_while_no_config_can_be_believed_what_is_told_of_waits(site: Site) -> None:

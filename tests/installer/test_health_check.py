@@ -91,7 +91,7 @@ def answering(*statuses: int) -> Iterator[Address]:
 
     with http.server.HTTPServer(("127.0.0.1", 0), Answers) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield Address("127.0.0.1", server.server_port)
+        yield Address("127.0.0.1", server.server_port, Path("no socket"))
         server.shutdown()
 
 

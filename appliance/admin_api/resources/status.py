@@ -57,12 +57,14 @@ class StatusTold(Told):
     usage_sealed_seq: int
     usage_acknowledged_seq: int
     usage_acknowledged_until: str
+    certificate_not_after: str | None
+    certificate_days_left: int | None
 
 
 @route("GET", "/status", Permission.STATUS_READ, "status")
 def show_status(desk: OnDesk) -> StatusTold:
     """The site: licence, clock, config, usage."""
-    found = status(desk.site, desk.now, time.monotonic())
+    found = status(desk.site, desk.now, time.monotonic(), desk.settings.tls_certificate)
     standing = found.standing
     return StatusTold(
         site=found.site,
@@ -83,13 +85,15 @@ def show_status(desk: OnDesk) -> StatusTold:
         usage_sealed_seq=found.sealed_seq,
         usage_acknowledged_seq=found.acknowledged_seq,
         usage_acknowledged_until=format_time(found.acknowledged_until),
+        certificate_not_after=format_time(found.certificate.not_after) if found.certificate else None,
+        certificate_days_left=found.certificate.days_left if found.certificate else None,
     )
 
 
 @route("GET", "/health", Permission.STATUS_READ, "status")
 def show_health(desk: OnDesk) -> HealthPage:
     """The health of every deployment, as the workers have found it."""
-    found = status(desk.site, desk.now, time.monotonic())
+    found = status(desk.site, desk.now, time.monotonic(), desk.settings.tls_certificate)
     deployments = found.config.deployments if found.config else ()
     told = []
     for each, health in zip(deployments, found.health, strict=True):

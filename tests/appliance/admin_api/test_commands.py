@@ -43,6 +43,13 @@ HOST_ONLY = {
     "state copy": "The installer asks it before it changes releases.",
     "state return": "The installer asks it while nothing serves.",
     "state schema": "The installer asks it of a release that is not serving yet.",
+    "tls init-ca": "An authority's key is made where whoever keeps it says.",
+    "tls issue": "An authority's key is opened where it lies.",
+    "tls revoke": "An authority's key is opened where it lies.",
+    "tls import": "Its files are the host's; GET /status tells until when the certificate holds.",
+    "tls self-signed": "Its fingerprint is read at the host, and not over what it is to protect.",
+    "tls show": "GET /status tells until when it holds; the rest is in every handshake.",
+    "tls reload": "It takes up files of the host's own.",
     "metrics": "GET /metrics of the gateway tells it.",
 }
 

@@ -205,7 +205,7 @@ def long_off(site: Site) -> Site:
 @pytest.mark.parametrize("clock", DEAD_CLOCKS, ids=lambda clock: str(clock.year))
 def test_a_host_whose_clock_died_serves_nothing_and_says_why(long_off: Site, clock: datetime) -> None:
     long_off.observe_boot("after-the-repair", clock, BOOT_ALLOWANCE)
-    found = status(long_off, clock, 0.0)
+    found = status(long_off, clock, 0.0, None)
     assert found.standing.rung is Rung.CLOCK_UNTRUSTED
     assert refusal_of(long_off, clock) == "clock_untrusted"
     assert "Set this host's clock" in found.standing.terms.remedy

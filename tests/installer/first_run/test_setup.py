@@ -38,6 +38,7 @@ KNOWS_ADMINISTRATORS = subprocess.run([AO, "admins", "--help"], capture_output=T
 EVERY_STEP = {step.name: "done" for step in STEPS} | (
     {} if KNOWS_ADMINISTRATORS else {"administrator": "nothing to do"}
 )
+PLAIN = EVERY_STEP | {"certificate": "nothing to do"}
 
 
 class Host:
@@ -97,6 +98,10 @@ class Host:
         )
 
     @property
+    def where(self) -> list[str]:
+        return ["--state-dir", str(self.state), "--settings", str(self.settings)]
+
+    @property
     def here(self) -> Here:
         release = ReleaseCommand(AO, self.state, self.settings, self.environment)
         return Here(release, self.settings, [self.stick], HostFiles(), datetime.now(UTC))
@@ -122,7 +127,7 @@ def states(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
 def test_a_file_of_answers_makes_a_site_and_a_second_time_changes_nothing(host: Host) -> None:
     first = host.set_up("--json")
     assert first.returncode == 0, first
-    assert states(first) == EVERY_STEP
+    assert states(first) == PLAIN
     assert host.site() == "harbour-hospital"
     assert tomllib.loads(host.settings.read_text()) == {"host": "127.0.0.1", "port": host.port}
     with closing(open_site(host.state)) as site:
@@ -187,7 +192,7 @@ def test_after_an_answer_that_could_not_be_it_goes_on_where_it_stopped(host: Hos
     assert not host.request.exists()
     done = host.set_up("--json")
     assert done.returncode == 0, done
-    assert states(done) == EVERY_STEP | {"site": "was done"}
+    assert states(done) == PLAIN | {"site": "was done"}
     assert (host.state / "site.key").read_bytes() == key
 
 
@@ -240,6 +245,14 @@ def test_a_person_goes_through_it_and_may_mistype(host: Host) -> None:
         person.types("")
         person.sees("Port [8080]: ")
         person.types(str(host.port))
+        person.sees("Number [4]: ")
+        person.types("3")
+        person.sees("Names [")
+        person.types("gateway!")
+        person.sees("is no name and no address")
+        person.sees("Names [")
+        person.types("gateway.internal 127.0.0.1")
+        person.sees("gateway.internal, 127.0.0.1, until")
         if KNOWS_ADMINISTRATORS:
             become_administrator(person)
         person.sees("Write it to")
@@ -251,7 +264,8 @@ def test_a_person_goes_through_it_and_may_mistype(host: Host) -> None:
     assert host.request.is_file()
     assert person.read.isascii()
     assert "\x1b" not in person.read
-    printed = [line for line in person.read.splitlines() if str(host.folder) not in line]
+    # Neither this test's long paths, nor what a person types after this host's own name.
+    printed = [each for each in person.read.splitlines() if str(host.folder) not in each and "Names [" not in each]
     assert max(map(len, printed)) <= 80
 
 
@@ -322,3 +336,74 @@ def begin(person: Person, host: Host) -> None:
 def test_every_answer_has_a_name_of_its_step() -> None:
     assert all(name.partition(".")[0] == step.name for step in STEPS for name in step.asks)
     assert len(set(ANSWERS)) == len(ANSWERS)
+
+
+def settings_of(host: Host) -> dict[str, Any]:
+    return tomllib.loads(host.settings.read_text())
+
+
+def test_an_authority_of_the_sites_own_signs_for_the_gateway(host: Host) -> None:
+    done = host.set_up("--json", certificate__from="own-ca", certificate__names="gw.internal 127.0.0.1")
+    assert done.returncode == 0, done
+    assert states(done) == EVERY_STEP
+    folder = host.settings.parent / "ca"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert (folder / "ca.key").stat().st_mode & 0o777 == 0o600
+    assert settings_of(host)["tls_certificate"] == str(host.state / "tls" / "current" / "certificate.pem")
+    verified = subprocess.run(
+        [
+            *("openssl", "verify", "-purpose", "sslserver", "-verify_hostname", "gw.internal"),
+            *("-CAfile", str(folder / "ca.pem"), settings_of(host)["tls_certificate"]),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert verified.returncode == 0, verified.stderr
+    (said,) = [each["said"] for each in json.loads(done.stdout)["steps"] if each["step"] == "certificate"]
+    shown = subprocess.run([AO, "tls", "show", "--json", *host.where], capture_output=True, text=True, check=False)
+    presented, authority = json.loads(shown.stdout)["chain"]
+    for each in (presented, authority):
+        assert each["sha256"].replace(":", " ") in " ".join(" ".join(said).split())
+    assert f"https://127.0.0.1:{host.port}/v1/models" in "\n".join(json.loads(done.stdout)["next"])
+    before = files_below(host.folder)
+    again = host.set_up("--json", certificate__from="self-signed")
+    assert states(again)["certificate"] == "was done"
+    assert {name: before[name] for name in before if "tls" in name or "ca/" in name}.items() <= files_below(
+        host.folder
+    ).items()
+
+
+def test_one_that_vouches_for_itself_is_shown_with_its_fingerprint(host: Host) -> None:
+    done = host.set_up("--json", certificate__from="self-signed", certificate__names="gw.internal")
+    assert done.returncode == 0, done
+    (said,) = [each["said"] for each in json.loads(done.stdout)["steps"] if each["step"] == "certificate"]
+    seen = subprocess.run(
+        ["openssl", "x509", "-noout", "-fingerprint", "-sha256", "-in", settings_of(host)["tls_certificate"]],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    assert seen.partition("=")[2].replace(":", " ") in " ".join(" ".join(said).split())
+
+
+def test_files_that_are_no_pair_leave_the_settings_as_they_were(host: Host) -> None:
+    assert host.set_up(certificate__from="self-signed", certificate__names="gw.internal").returncode == 0
+    certificate = settings_of(host)["tls_certificate"]
+    other = host.folder / "other"
+    other.mkdir()
+    second = Host(other)
+    done = second.set_up(
+        "--json", certificate__from="files", certificate__file=certificate, certificate__key=certificate
+    )
+    assert done.returncode == 140, done
+    assert "can reach the key" in json.loads(done.stdout)["error"]["message"]
+    assert "tls_certificate" not in settings_of(second)
+    assert not (second.state / "tls").exists()
+
+
+def test_where_nothing_is_answered_it_stays_with_plain_http_and_says_so(host: Host) -> None:
+    done = host.set_up("--json", listen__host="0.0.0.0")
+    assert done.returncode == 0, done
+    assert states(done)["certificate"] == "nothing to do"
+    assert "The gateway speaks plain HTTP" in "\n".join(json.loads(done.stdout)["next"])
