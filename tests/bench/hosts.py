@@ -1,7 +1,7 @@
 """`make report-hosts`: what installing and upgrading takes, from the last run of tests/real/hosts.
 
-Writes reports/hosts-<date>.json and .md, and the README's block of it. Sizes are those of the files that the
-bundle made for the tests of this tree; an architecture that was not made has a dash.
+Writes reports/hosts-<date>.json and .md, and the README's block of it. Sizes are those of the files that the bundle
+makes of this tree; an architecture for which no runtime is kept has a dash.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.report import machine, table
-from tests.packaging.made import run_file_of
+from tests.packaging.made import made, runtime_is_kept
 
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ROOT / ".bench" / "hosts"
@@ -75,7 +75,7 @@ def with_block(page: str, report: Mapping[str, Any]) -> str:
 def gathered() -> dict[str, Any]:
     """From what the stories wrote down."""
     stories = {suite: json.loads((KEPT / f"{suite}.json").read_text("utf-8")) for suite in SUITES}
-    sizes = {arch: file.stat().st_size / 1e6 for arch in ARCHITECTURES if (file := run_file_of(arch)) is not None}
+    sizes = {arch: made(arch).run_file.stat().st_size / 1e6 for arch in ARCHITECTURES if runtime_is_kept(arch)}
     (where,) = {"on a disk" if story["on disk"] else "in memory" for story in stories.values()}
     loads = [story["load"] for story in stories.values()]
     return {

@@ -66,11 +66,6 @@ def made(arch: str) -> Made:
     return Made(read_facts(kept / "tree"), kept / "tree", run_file)
 
 
-def run_file_of(arch: str) -> Path | None:
-    """The file of this tree, where it was made before."""
-    return next(iter(sorted((where().cache / f"made-{arch}-{_key()}").glob("*.run"))), None)
-
-
 @contextmanager
 def _alone(lock: Path) -> Iterator[None]:
     """Tests that run beside each other wait for the one that makes it: it is half as long for both."""
