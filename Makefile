@@ -42,7 +42,7 @@ test-packages: $(VENV)/.development  ## the deb and the rpm on Debian 12, booted
 
 report-hosts: $(VENV)/.development  ## the same on a disk, and what it took: kept under its date, and told of in README.md
 	AO_HOSTS_ON_DISK=1 $(BIN)/python -m pytest tests/real/hosts $(ARGS)
-	$(BIN)/python -m tests.bench.hosts
+	PYTHONPATH=packaging $(BIN)/python -m tests.bench.hosts
 
 check: $(VENV)/.development  ## format, lint, types, and the rules of the house
 	$(BIN)/ruff format --check .
