@@ -29,7 +29,14 @@ from appliance.gateway.upstream import Clients
 from appliance.gateway.worker import Worker
 from appliance.host_process import boot_id, die_with_parent, keep_memory_to_oneself
 from appliance.ledger.journal import Journal
-from appliance.listening import DESCRIPTORS_VARIABLE, RETIRE, RUN_VARIABLE, descriptors_in, stop_accepting
+from appliance.listening import (
+    ACCEPTING_VARIABLE,
+    DESCRIPTORS_VARIABLE,
+    RETIRE,
+    RUN_VARIABLE,
+    descriptors_in,
+    stop_accepting,
+)
 from appliance.observe.log_lines import log_to_standard_error
 from appliance.observe.worker_counts import WorkerCounts
 from appliance.settings import SETTINGS_VARIABLE, Settings
@@ -52,6 +59,7 @@ def build_app() -> ASGIApp:
     def retire() -> None:
         farewell.said = True
         stop_accepting(listening)
+        os.close(int(os.environ[ACCEPTING_VARIABLE]))
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:

@@ -10,6 +10,7 @@ import http.client
 import json
 import os
 import secrets
+import select
 import socket
 import ssl
 from contextlib import closing
@@ -19,6 +20,7 @@ from pathlib import Path
 from appliance import child_process
 from appliance.errors import GatewayFailed, PortTaken
 from appliance.listening import (
+    ACCEPTING_VARIABLE,
     DESCRIPTORS_VARIABLE,
     RETIRE,
     RUN_HEADER,
@@ -53,16 +55,23 @@ class GatewayProcess:
 
     def __init__(self, settings: Settings, metrics: Path, sockets: ListeningSockets) -> None:
         self.run = secrets.token_hex(8)
-        self._process = child_process.begin(
-            "appliance.gateway.server",
-            settings,
-            {
-                VARIABLE: os.fspath(metrics),
-                DESCRIPTORS_VARIABLE: spelt(sockets.descriptors),
-                RUN_VARIABLE: self.run,
-            },
-            sockets.descriptors,
-        )
+        # Nothing is ever written: it ends when nobody of this run holds the other end any more.
+        accepting, theirs = os.pipe()
+        self._accepting: int | None = accepting
+        try:
+            self._process = child_process.begin(
+                "appliance.gateway.server",
+                settings,
+                {
+                    VARIABLE: os.fspath(metrics),
+                    DESCRIPTORS_VARIABLE: spelt(sockets.descriptors),
+                    ACCEPTING_VARIABLE: str(theirs),
+                    RUN_VARIABLE: self.run,
+                },
+                (*sockets.descriptors, theirs),
+            )
+        finally:
+            os.close(theirs)
 
     @property
     def pid(self) -> int:
@@ -85,6 +94,10 @@ class GatewayProcess:
         """Its exit code, where it has ended."""
         return self._process.poll()
 
+    def accepts(self) -> bool:
+        """Whether any process of this run may still take a connection."""
+        return self._accepting is not None and not select.select([self._accepting], [], [], 0)[0]
+
     def retire(self) -> None:
         """Leaves new connections to others, lets what is under way finish, and ends."""
         if self.ended() is None:
@@ -98,6 +111,9 @@ class GatewayProcess:
     def stop(self, seconds: float = STOP_SECONDS) -> None:
         """The same, and ends what is left after that time."""
         child_process.end(self._process, seconds)
+        if self._accepting is not None:
+            os.close(self._accepting)
+            self._accepting = None
 
 
 def check_port(settings: Settings) -> None:

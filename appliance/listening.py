@@ -21,6 +21,9 @@ DESCRIPTORS_VARIABLE = "AO_LISTENING"
 RETIRE = signal.SIGUSR1
 """Tells a process of the gateway that another takes its place: no new connection, and an end when all is answered."""
 
+ACCEPTING_VARIABLE = "AO_ACCEPTING"
+"""Names a descriptor that each process of the gateway holds open for as long as it takes connections."""
+
 RUN_VARIABLE = "AO_GATEWAY_RUN"
 RUN_HEADER = "ao-run"
 """How one run of the gateway's main process is told from another: its name, and where /readyz says it."""

@@ -35,6 +35,15 @@ Told = Callable[[Refusal | None], None]
 
 
 @dataclass(slots=True)
+class _Leaving:
+    """The reload is over when nobody can meet the old certificate any more."""
+
+    process: GatewayProcess
+    deadline: float
+    told: Told
+
+
+@dataclass(slots=True)
 class _Next:
     process: GatewayProcess
     material: Material | None
@@ -53,6 +62,7 @@ class Succession:
         self._material: Material | None = None
         self._ends: deque[float] = deque()
         self._next: _Next | None = None
+        self._leaving: _Leaving | None = None
         self._retired: list[GatewayProcess] = []
         self._current = self._load()
 
@@ -92,7 +102,7 @@ class Succession:
     def reload(self, material: Material | None, now: float, told: Told) -> None:
         """Begins to put this in the place of what is presented. `now` in seconds. Raises ReloadFailed where another
         reload is under way."""
-        if self._next is not None:
+        if self._next is not None or self._leaving is not None:
             raise ReloadFailed("Another reload is under way.", remedy="Wait for it to be over, and try again.")
         process = self._load()
         try:
@@ -105,9 +115,12 @@ class Succession:
     def keep_up(self, now: float) -> None:
         """Takes a reload further; starts a process again that has ended. `now` in seconds. Raises GatewayFailed where
         it ends again and again."""
-        self._retired = [each for each in self._retired if not _is_over(each)]
         if self._next is not None:
             self._advance(self._next, now)
+        if (leaving := self._leaving) is not None and (not leaving.process.accepts() or now > leaving.deadline):
+            self._leaving = None
+            leaving.told(None)
+        self._retired = [each for each in self._retired if not _is_over(each)]
         code = self._current.ended()
         if code is not None:
             self._restart(code, now)
@@ -122,7 +135,9 @@ class Succession:
             each.stop(max(0.1, deadline - time.monotonic()))
         if self._next is not None:
             self._next.told(ReloadFailed("The gateway was stopped meanwhile."))
-        self._next, self._retired = None, []
+        if self._leaving is not None:
+            self._leaving.told(None)
+        self._next, self._leaving, self._retired = None, None, []
         self._sockets.close()
 
     def _advance(self, following: _Next, now: float) -> None:
@@ -131,9 +146,9 @@ class Succession:
         elif self.readiness().run == following.process.run:
             self._next, self._material = None, following.material
             self._current.retire()
+            self._leaving = _Leaving(self._current, now + READY_SECONDS, following.told)
             self._retired.append(self._current)
             self._current = following.process
-            following.told(None)
         elif now > following.deadline:
             self._give_up(following, f"No new worker answered within {READY_SECONDS:.0f} seconds.")
 

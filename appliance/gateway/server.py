@@ -25,7 +25,7 @@ from granian.server import MPServer
 
 import appliance.boot  # noqa: F401 - loaded before the fork, for every worker
 from appliance.host_process import die_with_parent, keep_memory_to_oneself
-from appliance.listening import BACKLOG, DESCRIPTORS_VARIABLE, RETIRE, descriptors_in
+from appliance.listening import ACCEPTING_VARIABLE, BACKLOG, DESCRIPTORS_VARIABLE, RETIRE, descriptors_in
 from appliance.settings import SETTINGS_VARIABLE, Settings
 from appliance.tls.in_memory import file_in_memory, path_of
 
@@ -83,6 +83,7 @@ class OnGivenSockets(MPServer):
             # One that has ended has nothing to leave.
             with suppress(ProcessLookupError):
                 os.kill(each.inner.pid, RETIRE)
+        os.close(int(os.environ[ACCEPTING_VARIABLE]))
         threading.Timer(FAREWELL_SECONDS, self.signal_handler_interrupt).start()
 
     def _init_shared_socket(self) -> None:
