@@ -12,7 +12,7 @@ BUILDS ?= 1
 ROUNDS ?= 2000
 JOBS   ?= 2
 
-.PHONY: run test test-vm test-vm-install test-hosts report-hosts test-aarch64 test-release-aarch64 check format bench crash fuzz soak clients report-picture lock wheels runtime bundle bundle-check image image-check clean
+.PHONY: run test test-vm test-vm-install test-hosts report-hosts test-aarch64 test-release-aarch64 check format bench crash fuzz soak clients report-picture lock wheels runtime bundle bundle-check image image-check packages packages-check test-packages clean
 
 run: $(VENV)/.checkout  ## a licensed gateway that answers OpenAI clients on 127.0.0.1:8080
 	$(BIN)/ao quickstart $(ARGS)
@@ -26,7 +26,7 @@ test-aarch64: $(VENV)/.development  ## licensing's tests under emulation; RUNTIM
 	RUNTIME="$(abspath $(RUNTIME))" $(BIN)/python -m pytest -s tests/real/test_aarch64.py $(ARGS)
 
 test-release-aarch64: $(VENV)/.development  ## the release for aarch64 to a first completion under emulation, with pages of 4 KiB and of 64 KiB
-	AO_TEST_AARCH64=1 $(BIN)/python -m pytest -q -s tests/packaging/test_release_serves.py -k aarch64 $(ARGS)
+	AO_TEST_AARCH64=1 $(BIN)/python -m pytest -q -s tests/packaging/test_release_serves.py tests/packaging/test_image.py -k aarch64 $(ARGS)
 
 test-vm: $(VENV)/.development  ## a USB stick pulled out in mid-export, in a virtual machine (AO_VM_KERNEL= an unpacked kernel)
 	$(BIN)/python -m pytest tests/vm/stick_pulled_out.py $(ARGS)
@@ -37,9 +37,12 @@ test-vm-install: $(VENV)/.development  ## a host with a TPM, a clock and a stick
 test-hosts: $(VENV)/.development  ## Debian 11 and 12 booted without network: install, upgrade, return, uninstall (as root; a part of the suite)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile tests/real/hosts $(ARGS)
 
+test-packages: $(VENV)/.development  ## the deb and the rpm on Debian 12, booted: up, down, failed, killed, purged; lint (as root; half an hour)
+	$(BIN)/python -m pytest -s tests/packaging/lint_packages.py tests/real/hosts/packages_on_hosts.py $(ARGS)
+
 report-hosts: $(VENV)/.development  ## the same on a disk, and what it took: kept under its date, and told of in README.md
 	AO_HOSTS_ON_DISK=1 $(BIN)/python -m pytest tests/real/hosts $(ARGS)
-	$(BIN)/python -m tests.bench.hosts
+	PYTHONPATH=packaging $(BIN)/python -m tests.bench.hosts
 
 check: $(VENV)/.development  ## format, lint, types, and the rules of the house
 	$(BIN)/ruff format --check .
@@ -90,6 +93,12 @@ bundle: $(VENV)/.development  ## dist/: ao-appliance-<version>-linux-<arch>.run 
 
 bundle-check: $(VENV)/.development  ## the same twice, the second time from nothing kept, compared byte by byte
 	$(BIN)/python packaging/bundle check $(ARGS)
+
+packages: $(VENV)/.development  ## dist/: the same release as a deb and an rpm for both machines, listed in release.unsigned.json
+	$(BIN)/python packaging/deb_rpm make $(ARGS)
+
+packages-check: $(VENV)/.development  ## the same twice, compared byte by byte
+	$(BIN)/python packaging/deb_rpm check $(ARGS)
 
 image: $(VENV)/.development  ## dist/: the same release as an OCI image and a Helm chart for both machines (after bundle: one release.unsigned.json)
 	$(BIN)/python packaging/image make $(ARGS)

@@ -47,7 +47,7 @@ from appliance.state.serving import ServingLock
 from appliance.state.site import DATABASE, Site, open_site
 from appliance.state.standing import judge_site, reported_until
 from appliance.succession import Succession
-from appliance.tls.material import read_material
+from appliance.tls.material import Material, read_material
 from appliance.waiting import wait_until
 from appliance.watching import Watch
 from licensing.clock import Look, observe, step_between, witness
@@ -121,7 +121,7 @@ def serve(
             with _asked_at_host(site, gateway, reloading):
                 if not stop.asked:
                     on_ready(site, standing)
-                with _showing(site, standing, metrics) as shown:
+                with _showing(site, standing, metrics, gateway.material) as shown:
                     _keep_books(site, settings, gateway, reloading, admin, standing, stop, *shown)
         finally:
             admin.stop()
@@ -183,11 +183,12 @@ def _tolerance(site: Site) -> timedelta:
 
 
 @contextmanager
-def _showing(site: Site, standing: Standing, metrics: Path) -> Iterator[tuple[Tally, Books]]:
+def _showing(site: Site, standing: Standing, metrics: Path, material: Material | None) -> Iterator[tuple[Tally, Books]]:
     """What /metrics tells, for as long as the books are kept."""
     tally = Tally()
     seen = Seen(site.id, standing, site.time_floor(), reported_until(site), time.monotonic())
     books = Books(seen, clock=_now, monotonic=time.monotonic)
+    books.presents(material.ends if material else None)
     exposition = Exposition(site.folder, metrics, tally, books)
     try:
         yield tally, books

@@ -40,7 +40,7 @@ from installer.release_command import ReleaseCommand
 from installer.successor import Offered, order, require_may_come, require_schema_forward
 from installer.switch import schemas_of
 from installer.tree import MANIFEST, Tree, read_release
-from installer.uninstall import Farewell, is_data, uninstall, what_is_left_to_run
+from installer.uninstall import UNINSTALL, Farewell, is_data, stop_and_carry_out, uninstall, what_is_left_to_run
 from installer.upgrade import settle
 
 
@@ -143,26 +143,35 @@ def give_back(layout: Layout, tell: Teller) -> Given:
     if not on_disk(layout, INSTALLER).is_dir():
         clear_ground(layout)
         return Given(was_there=False)
-    has_state, unsaved, usage = on_disk(layout, DATABASE).is_file(), None, tuple[str, ...]()
+    with standing_on(layout, tell, make=False) as ground:
+        begun = ground.record.story.act == UNINSTALL and ground.on_disk(REMOVE_DATA).is_file()
+        unsaved = None if begun else _prepare(ground)
+    done = uninstall(layout, Farewell(False, None, without_usage=True), tell)
+    folder = on_disk(layout, LAST_USAGE)
+    usage = tuple(sorted(str(each) for each in folder.iterdir())) if folder.is_dir() else ()
+    return Given(True, usage, unsaved, done.finish)
+
+
+def _prepare(ground: Ground) -> str | None:
+    """Before anything is taken away: the last usage files, and what removes the data. Returns why there are none."""
+    unsaved = None
+    has_state = ground.on_disk(DATABASE).is_file()
     try:
-        done = uninstall(layout, Farewell(False, _usage_folder(layout) if has_state else None, False), tell)
-        usage = done.usage
+        stop_and_carry_out(ground, _usage_folder(ground) if has_state else None)
     except UsageUnsaved as refusal:
         unsaved = str(refusal)
-        tell(f"{unsaved} The state is kept, and with it the usage.")
-        done = uninstall(layout, Farewell(False, None, without_usage=True), tell)
-    with suppress(OSError):  # there were none
-        on_disk(layout, LAST_USAGE).rmdir()
-    with standing_on(layout, tell, make=False) as ground:
-        _leave_remove_data(ground, unsaved)
-    return Given(True, usage, unsaved, done.finish)
+        ground.tell(f"{unsaved} The state is kept, and with it the usage.")
+    with suppress(OSError):  # there are files in it, or it is not there
+        ground.on_disk(LAST_USAGE).rmdir()
+    _leave_remove_data(ground, unsaved)
+    return unsaved
 
 
 def finish_removal(layout: Layout, tell: Teller) -> bool:
     """Whether there was one to finish."""
     script = what_is_left_to_run(layout)
     if script is not None:
-        tell("finish the removal that was cut off")
+        tell("remove what is left of the release")
         Programs().run("/bin/sh", str(script), seconds=300)
     return script is not None
 
@@ -181,8 +190,8 @@ def _end_installation(layout: Layout, story: Story, tell: Teller) -> None:
         undo_install(layout, tell)
 
 
-def _usage_folder(layout: Layout) -> Path:
-    folder = on_disk(layout, LAST_USAGE)
+def _usage_folder(ground: Ground) -> Path:
+    folder = ground.on_disk(LAST_USAGE)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as exc:

@@ -53,12 +53,8 @@ def uninstall(layout: Layout, farewell: Farewell, tell: Teller) -> Uninstalled:
     """Raises UsageUnsaved (then nothing has changed but that the gateway is stopped), StepFailed."""
     with standing_on(layout, tell, make=False) as ground:
         _require_words(ground, farewell)
+        usage = stop_and_carry_out(ground, farewell.usage_to)
         host = look_at_host(layout, ground.programs)
-        if host.running:
-            tell(f"stop {UNIT}")
-            if ground.programs.succeeds("systemctl", "cat", UNIT):
-                ground.programs.run("systemctl", "stop", UNIT, seconds=120)
-        usage = _carry_out(ground, farewell)
         ground.record.begin_act(UNINSTALL, {"purge": farewell.purge})
         traces = _to_undo(ground, farewell)
         ground.performer.undo(traces, purge=farewell.purge)
@@ -100,12 +96,19 @@ def _require_words(ground: Ground, farewell: Farewell) -> None:
         raise UsageUnsaved("The state holds usage, and nobody has said where it is to go.", where=str(state))
 
 
-def _carry_out(ground: Ground, farewell: Farewell) -> tuple[str, ...]:
-    """Closes the running period and writes what the vendor has not acknowledged. Raises UsageUnsaved."""
+def stop_and_carry_out(ground: Ground, usage_to: Path | None) -> tuple[str, ...]:
+    """Stops the gateway, closes the running period and writes what the vendor has not acknowledged.
+
+    Raises UsageUnsaved: then nothing has changed but that the gateway is stopped.
+    """
+    if look_at_host(ground.layout, ground.programs).running:
+        ground.tell(f"stop {UNIT}")
+        if ground.programs.succeeds("systemctl", "cat", UNIT):
+            ground.programs.run("systemctl", "stop", UNIT, seconds=120)
     version = installed_version(ground.layout)
-    if farewell.usage_to is None or version is None or not ground.on_disk(DATABASE).is_file():
+    if usage_to is None or version is None or not ground.on_disk(DATABASE).is_file():
         return ()
-    release, target = ground.command(version), farewell.usage_to.absolute()
+    release, target = ground.command(version), usage_to.absolute()
     ground.tell(f"write the last usage files to {target}")
     try:
         # Root may write where the state's owner may not: a medium that root has mounted.

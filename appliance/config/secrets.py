@@ -6,6 +6,7 @@ the first request. Values are held in memory only and never shown.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -24,11 +25,17 @@ SecretLookup = Callable[[str], str | None]
 
 
 def host_secrets(environment: Mapping[str, str], folder: Path | None) -> SecretLookup:
-    """Looks in the folder first (systemd's credentials), then in the environment."""
+    """Looks in the folder first (systemd's credentials), then in the environment.
+
+    A folder that this user may not look into says nothing of what it holds: it keeps nobody from the environment, and
+    where the name is not there either, it is the folder that is told of.
+    """
 
     def look_up(name: str) -> str | None:
-        found = _in_folder(folder / name) if folder is not None else None
-        return found or environment.get(name) or None
+        given = environment.get(name) or None
+        if folder is None or (given is not None and folder.exists() and not os.access(folder, os.X_OK)):
+            return given
+        return _in_folder(folder / name) or given
 
     return look_up
 

@@ -6,7 +6,10 @@ import shutil
 from pathlib import Path
 
 FOLDER = "docs"
-ROOMS = ("appliance", "licensing", "media", "installer", "packaging/bundle", "packaging/chart", "packaging/image")
+ROOMS = (
+    *("appliance", "licensing", "media", "installer"),
+    *("packaging/bundle", "packaging/chart", "packaging/deb_rpm", "packaging/image"),
+)
 
 
 def pages(root: Path) -> list[Path]:

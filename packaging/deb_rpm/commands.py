@@ -12,6 +12,7 @@ from pathlib import Path
 from bundle.errors import BundleRefused
 from bundle.facts import ARCHITECTURES, Facts, read_facts
 from bundle.places import ROOT, places
+from bundle.release import describe_too
 from bundle.tree import assemble
 from deb_rpm.build import KINDS, build
 from runtime.cache import sha256_of
@@ -39,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True)
     for name, run, told in (
         ("make", _make, "a deb and an rpm for each machine"),
-        ("check", _check, "make them twice, the second time from nothing kept, and compare"),
+        ("check", _check, "make them twice and compare"),
     ):
         command = commands.add_parser(name, help=told)
         command.add_argument("--arch", choices=ARCHITECTURES, action="append", help="[default: all]")
@@ -51,13 +52,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _make(options: argparse.Namespace) -> None:
-    for file in _files(options, options.out):
+    made = _files(options, options.out)
+    for _, file in made:
         sys.stdout.write(f"{sha256_of(file)}  {file} ({file.stat().st_size / 1e6:.1f} MB)\n")
+    described = describe_too(options.out, [of for of, _ in made], [file for _, file in made])
+    sys.stdout.write(f"{described} lists them: it is what the vendor signs.\n")
 
 
 def _check(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix="ao-twice-") as folder:
-        once, again = (_files(options, Path(folder) / each) for each in ("once", "again"))
+        once, again = ([file for _, file in _files(options, Path(folder) / each)] for each in ("once", "again"))
         differ = [a.name for a, b in zip(once, again, strict=True) if sha256_of(a) != sha256_of(b)]
         for file in once:
             sys.stdout.write(f"{sha256_of(file)}  {file.name}\n")
@@ -66,7 +70,8 @@ def _check(options: argparse.Namespace) -> None:
     sys.stdout.write("Made twice, the same bytes.\n")
 
 
-def _files(options: argparse.Namespace, into: Path) -> list[Path]:
+def _files(options: argparse.Namespace, into: Path) -> list[tuple[Facts, Path]]:
+    """Each package with the facts of its release."""
     kinds = options.kind or KINDS
     if options.tree:
         return _packed(options.tree, read_facts(options.tree), kinds, into)
@@ -80,5 +85,5 @@ def _files(options: argparse.Namespace, into: Path) -> list[Path]:
     return made
 
 
-def _packed(tree: Path, of: Facts, kinds: Sequence[str], into: Path) -> list[Path]:
-    return [build(kind, tree, of, int(BUILD_TIME.timestamp()), into) for kind in kinds]
+def _packed(tree: Path, of: Facts, kinds: Sequence[str], into: Path) -> list[tuple[Facts, Path]]:
+    return [(of, build(kind, tree, of, int(BUILD_TIME.timestamp()), into)) for kind in kinds]

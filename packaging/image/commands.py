@@ -17,6 +17,7 @@ from bundle.tree import assemble
 from bundle.twice import made_twice
 from image.chart import pack_chart
 from image.make import make_image
+from image.packages import source_packages
 from image.pins import read_image_pins
 from runtime.cache import sha256_of
 from runtime.errors import RuntimeUnavailable
@@ -47,6 +48,11 @@ def _parser() -> argparse.ArgumentParser:
     make.add_argument("--arch", choices=ARCHITECTURES, action="append", help="[default: all]")
     make.add_argument("--out", type=Path, default=ROOT / "dist")
     make.set_defaults(run=_make)
+    sources = commands.add_parser(
+        "sources", help="the sources of the C library in the images, for whoever asks for them"
+    )
+    sources.add_argument("--out", type=Path, required=True)
+    sources.set_defaults(run=_sources)
     check = commands.add_parser("check", help="make everything twice, the second time from nothing kept, and compare")
     check.add_argument("--arch", choices=ARCHITECTURES, action="append", help="[default: all]")
     check.set_defaults(run=_check)
@@ -57,6 +63,11 @@ def _make(options: argparse.Namespace) -> None:
     files = _files(options.arch, options.out, places(os.environ, Path.home()))
     for file in files:
         sys.stdout.write(f"{sha256_of(file)}  {file} ({file.stat().st_size / 1e6:.1f} MB)\n")
+
+
+def _sources(options: argparse.Namespace) -> None:
+    for file in source_packages(read_image_pins(), options.out):
+        sys.stdout.write(f"{sha256_of(file)}  {file}\n")
 
 
 def _check(options: argparse.Namespace) -> None:

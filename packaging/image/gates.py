@@ -19,7 +19,7 @@ from bundle.elf import MACHINES, MAGIC
 from bundle.facts import Facts
 from image.archive import Member, Opened
 from image.errors import ImageClosed
-from image.layout import COMMAND, CURRENT, DOCUMENTS, LINKS, LOADER, STATE, USER
+from image.layout import COMMAND, DOCUMENTS, HOME, LINKS, LOADER, STATE, USER
 from image.papers import LICENCES
 from image.pins import DEBIAN, Pins
 
@@ -46,10 +46,6 @@ class Looked:
     def at(cls, image: Opened, facts: Facts, pins: Pins, private: tuple[str, ...]) -> Looked:
         return cls(image, facts, pins, private, image.members(), image.contents())
 
-    @property
-    def home(self) -> str:
-        return f"opt/ao/releases/{self.facts.version}"
-
 
 Gate = Callable[[Looked], Iterator[str]]
 
@@ -63,7 +59,7 @@ def no_shell(of: Looked) -> Iterator[str]:
         if data.startswith(MAGIC) and _runs(data) and path not in _programs(of) and _mode(of, path) & 0o111:
             yield f"{path}: a program beside the release's Python"
     command = of.contents.get(COMMAND, b"")
-    if not command.startswith(f"#!/{CURRENT}/{RUNTIME} ".encode()):
+    if not command.startswith(f"#!/{HOME}/{RUNTIME} ".encode()):
         yield f"{COMMAND}: not started by the release's own Python"
 
 
@@ -76,7 +72,7 @@ def nothing_beyond_a_user(of: Looked) -> Iterator[str]:
             yield f"{each.path}: mode {each.mode:04o} gives more than owner's writing and everybody's reading"
         if (each.owner, each.group) != ((USER, USER) if each.path == STATE else (0, 0)):
             yield f"{each.path}: belongs to {each.owner}:{each.group}"
-        if each.kind == "link" and {**LINKS, CURRENT: f"releases/{of.facts.version}"}.get(each.path) != each.link:
+        if each.kind == "link" and LINKS.get(each.path) != each.link:
             yield f"{each.path}: a link that nobody expects"
     times = Counter(each.path for each in of.members if each.kind != "folder")
     yield from (f"{path}: there twice" for path, count in times.items() if count > 1)
@@ -137,10 +133,10 @@ def papers_are_there(of: Looked) -> Iterator[str]:
         folder = f"{DOCUMENTS}/{LICENCES}/{package.component}/"
         if not any(path.startswith(folder) and data for path, data in of.contents.items()):
             yield f"{package.name}: no text of its licence"
-    lines = of.contents.get(f"{of.home}/MANIFEST", b"").decode().splitlines()
-    said = {f"{of.home}/{name}": digest for digest, name in (line.split("  ", 1) for line in lines)}
-    found = {each.path: each.digest for each in of.members if _file(each) and each.path.startswith(f"{of.home}/")}
-    found.pop(f"{of.home}/MANIFEST", None)
+    lines = of.contents.get(f"{HOME}/MANIFEST", b"").decode().splitlines()
+    said = {f"{HOME}/{name}": digest for digest, name in (line.split("  ", 1) for line in lines)}
+    found = {each.path: each.digest for each in of.members if _file(each) and each.path.startswith(f"{HOME}/")}
+    found.pop(f"{HOME}/MANIFEST", None)
     if not said or said != found:
         wrong = sorted(path for path in said.keys() | found.keys() if said.get(path) != found.get(path))
         yield f"the release is not the one of its MANIFEST: {', '.join(wrong[:3]) or 'there is none'}"
@@ -167,7 +163,7 @@ def _file(member: Member) -> bool:
 
 
 def _programs(of: Looked) -> set[str]:
-    return {f"{of.home}/{RUNTIME}", LOADER[of.facts.arch]}
+    return {f"{HOME}/{RUNTIME}", LOADER[of.facts.arch]}
 
 
 def _mode(of: Looked, path: str) -> int:

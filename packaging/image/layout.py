@@ -1,13 +1,13 @@
 """What lies where in an image (pure): facts in, entries of its two layers out.
 
-    /opt/ao/releases/<version>/   the release, as every delivery holds it; /opt/ao/current leads to it
+    /opt/ao/release/              the release, as every delivery holds it
     /usr/bin/ao                   the command
     /lib, /lib64                  Debian's C library and libgcc, and of each only what something here loads
     /etc                          passwd and group with one user who is not root, where names are looked up, settings
     /var/lib/ao                   an empty folder of that user's: where the volume with the state goes
     /usr/share/doc/ao-image/      licences, notices and the bill of materials of the whole image
 
-Promise: everything else belongs to root, is writable by root alone, and is a plain file, a folder or one of two links.
+Promise: everything else belongs to root, is writable by root alone, and is a plain file, a folder or the one link.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ USER = 10001
 STATE = "var/lib/ao"
 SETTINGS = "etc/ao/settings.toml"
 COMMAND = "usr/bin/ao"
-CURRENT = "opt/ao/current"
+HOME = "opt/ao/release"
+"""Not /opt/ao/current, where programs that serve a host look for a release with a shell around it."""
+
 DOCUMENTS = "usr/share/doc/ao-image"
 AUTHORITIES = "etc/ssl/cert.pem"
 
@@ -33,7 +35,7 @@ LOADER = {"x86_64": "lib64/ld-linux-x86-64.so.2", "aarch64": "lib/ld-linux-aarch
 """The name that programs of a machine ask the kernel for, by the machine's ABI."""
 
 LINKS: Mapping[str, str] = {AUTHORITIES: "certs/ca-certificates.crt"}
-"""Beside /opt/ao/current. Two libraries look for authorities in two places: a bundle that is mounted at
+"""Two libraries look for authorities in two places: a bundle that is mounted at
 /etc/ssl/certs/ca-certificates.crt is found by both."""
 
 _PASSWD = f"ao:x:{USER}:{USER}:AO Appliance:/{STATE}:/nonexistent\n"
@@ -77,15 +79,13 @@ def below(arch: str, libraries: Mapping[str, bytes], command: bytes, settings: b
     yield Entry(STATE, 0o700, owner=USER)
 
 
-def above(tree: Path, version: str, documents: Mapping[str, bytes]) -> Iterator[Entry]:
-    """The upper layer: the release as it lies in `tree`, the link to it, and the image's own papers."""
-    home = f"opt/ao/releases/{version}"
-    yield Entry(home)
+def above(tree: Path, documents: Mapping[str, bytes]) -> Iterator[Entry]:
+    """The upper layer: the release as it lies in `tree`, and the image's own papers."""
+    yield Entry(HOME)
     for path in ordered(tree):
-        name = f"{home}/{path.relative_to(tree).as_posix()}"
+        name = f"{HOME}/{path.relative_to(tree).as_posix()}"
         mode = path.stat().st_mode & 0o777
         yield Entry(name, mode) if path.is_dir() else Entry(name, mode, source=path)
-    yield Entry(CURRENT, 0o777, link=f"releases/{version}")
     for name, data in documents.items():
         yield _file(f"{DOCUMENTS}/{name}", data)
 

@@ -32,9 +32,7 @@ def make_image(tree: Path, facts: Facts, epoch: int, where: Places, pins: Pins, 
         lower = write_layer(
             with_folders(below(facts.arch, libraries, command, settings)), epoch, Path(folder) / "lower"
         )
-        upper = write_layer(
-            with_folders(above(tree, facts.version, papers(tree, facts, pins))), epoch, Path(folder) / "upper"
-        )
+        upper = write_layer(with_folders(above(tree, papers(tree, facts, pins))), epoch, Path(folder) / "upper")
         image = write_image(facts, (lower, upper), epoch, into)
     home = Path.home()
     private = (str(where.root), str(where.cache), str(tree.resolve()), str(into.resolve()))

@@ -52,7 +52,7 @@ def config_of(facts: Facts, layers: Sequence[Layer]) -> dict[str, Any]:
         "config": {
             "User": f"{USER}:{USER}",
             "ExposedPorts": {f"{PORT}/tcp": {}},
-            "Env": ["PATH=/usr/bin", "LANG=C.UTF-8", f"AO_SETTINGS=/{SETTINGS}"],
+            "Env": ["PATH=/usr/bin", "LANG=C.UTF-8", f"AO_SETTINGS=/{SETTINGS}", f"AO_STATE_DIR=/{STATE}/state"],
             "Entrypoint": [f"/{COMMAND}"],
             "Cmd": ["serve", "--wait"],
             "WorkingDir": f"/{STATE}",

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import io
 import lzma
-import subprocess
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from image.errors import PackageUnavailable
-from image.pins import DEBIAN, Package, Pins
+from image.mirrors import Mirrors, mirrors
+from image.pins import Package, Pins
 from runtime.cache import sha256_of
-from runtime.fetch import KEYRING
 
 _AR = b"!<arch>\n"
 _HEADER = 60
@@ -27,10 +27,23 @@ def packages(pins: Pins, arch: str, into: Path) -> list[tuple[Package, Path]]:
     files = [(each, into / f"{each.name}_{each.sha256[arch]}.deb") for each in pins.packages]
     missing = [pair for pair in files if not (pair[1].is_file() and sha256_of(pair[1]) == pair[0].sha256[arch])]
     if missing:
-        options = _options(pins.suite, arch, into / f"apt-{arch}")
+        among = mirrors(pins.suite, arch, into / f"apt-{arch}")
         for package, file in missing:
-            _fetch(package, arch, options, file)
+            _fetch(package, arch, among, file)
     return files
+
+
+def source_packages(pins: Pins, into: Path) -> list[Path]:
+    """The sources that the packages were built from, as Debian keeps them: for whoever asks for them.
+
+    Raises PackageUnavailable.
+    """
+    into.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        among = mirrors(pins.suite, "x86_64", Path(folder), "deb-src")
+        for each in pins.packages:
+            among.fetch(["source", "--download-only", f"{each.source}={each.version}"], into)
+    return sorted(file for each in pins.packages for file in into.glob(f"{each.source}_*"))
 
 
 def shared_libraries(package: Package, file: Path) -> Mapping[str, bytes]:
@@ -78,57 +91,13 @@ def _data(file: Path) -> bytes:
     raise PackageUnavailable(f"{file.name} holds no data.tar.xz.")
 
 
-def _options(suite: str, arch: str, folder: Path) -> tuple[str, ...]:
-    """Options that make apt look at one suite's packages for one machine, from this host's mirrors, and nothing else.
-
-    It knows nothing of what is installed here, and changes nothing of it.
-    """
-    for name in ("lists/partial", "cache/archives/partial"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    said = _run(["apt-get", "indextargets", "--format", "$(ORIGIN) $(REPO_URI)"], folder).splitlines()
-    mirrors = sorted({mirror for origin, _, mirror in (line.partition(" ") for line in said) if origin == "Debian"})
-    if not mirrors:
-        raise PackageUnavailable("This host's apt knows no mirror of Debian, which the C library comes from.")
-    lines = [
-        f"deb [signed-by={KEYRING}] {each} {suite}{'-security' if 'security' in each else ''} main\n"
-        for each in mirrors
-    ]
-    (folder / "sources.list").write_text("".join(lines), "utf-8")
-    options = (
-        f"Dir::Etc::sourcelist={folder}/sources.list",
-        "Dir::Etc::sourceparts=/dev/null",
-        f"Dir::State::lists={folder}/lists",
-        "Dir::State::status=/dev/null",
-        f"Dir::Cache={folder}/cache",
-        f"APT::Architecture={DEBIAN[arch]}",
-        f"APT::Architectures={DEBIAN[arch]}",
-        "APT::Sandbox::User=root",
-    )
-    words = tuple(word for option in options for word in ("-o", option))
-    _run(["apt-get", *words, "-q", "update"], folder)
-    return words
-
-
-def _fetch(package: Package, arch: str, options: Sequence[str], target: Path) -> None:
-    folder = target.parent / f"{target.stem}.fetching"
-    folder.mkdir(exist_ok=True)
-    try:
-        _run(["apt-get", *options, "-q", "download", f"{package.name}={package.version}"], folder)
-        (found,) = folder.glob("*.deb")
+def _fetch(package: Package, arch: str, among: Mirrors, target: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetching-") as folder:
+        among.fetch(["download", f"{package.name}={package.version}"], Path(folder))
+        (found,) = Path(folder).glob("*.deb")
         if (digest := sha256_of(found)) != package.sha256[arch]:
             raise PackageUnavailable(
                 f"{package.name} {package.version} for {arch} has the SHA-256 {digest}, the pins name "
                 f"{package.sha256[arch]}: review it and pin it anew."
             )
         found.replace(target)
-    finally:
-        for left in folder.iterdir():
-            left.unlink()
-        folder.rmdir()
-
-
-def _run(command: Sequence[str], folder: Path) -> str:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise PackageUnavailable(f"{' '.join(command[:1])} failed: {(done.stderr or done.stdout).strip()[-2000:]}")
-    return done.stdout

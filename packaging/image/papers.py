@@ -75,7 +75,7 @@ def notices(facts: Facts, pins: Pins) -> str:
     lines = [
         f"# Third parties in the image of AO Appliance {facts.version} for {facts.arch}",
         "",
-        f"Those in the release: /opt/ao/current/{bill.NOTICES}. Beside it lie parts of two packages of Debian",
+        f"Those in the release: /opt/ao/release/{bill.NOTICES}. Beside it lie parts of two packages of Debian",
         f"({pins.suite}), unchanged, as Debian built them:",
         "",
         "| package | version | licence | files | source package |",

@@ -1,7 +1,7 @@
-"""`python -m tests.bench.hosts`: what installing and upgrading takes, from the last run of tests/real/hosts.
+"""`make report-hosts`: what installing and upgrading takes, from the last run of tests/real/hosts.
 
 Writes reports/hosts-<date>.json and .md, and the README's block of it. Sizes are those of the files that the bundle
-made for the tests; an architecture that was not made here has a dash.
+makes of this tree; an architecture for which no runtime is kept has a dash.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.report import machine, table
+from tests.packaging.made import made, runtime_is_kept
 
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ROOT / ".bench" / "hosts"
@@ -74,8 +75,7 @@ def with_block(page: str, report: Mapping[str, Any]) -> str:
 def gathered() -> dict[str, Any]:
     """From what the stories wrote down."""
     stories = {suite: json.loads((KEPT / f"{suite}.json").read_text("utf-8")) for suite in SUITES}
-    files = sorted((each.stat().st_mtime, each) for folder in _made() for each in folder.glob("*.run"))
-    sizes = {arch: file.stat().st_size / 1e6 for arch in ARCHITECTURES for _, file in files if f"-{arch}." in file.name}
+    sizes = {arch: made(arch).run_file.stat().st_size / 1e6 for arch in ARCHITECTURES if runtime_is_kept(arch)}
     (where,) = {"on a disk" if story["on disk"] else "in memory" for story in stories.values()}
     loads = [story["load"] for story in stories.values()]
     return {
@@ -87,16 +87,11 @@ def gathered() -> dict[str, Any]:
     }
 
 
-def _made() -> list[Path]:
-    cache = Path.home() / ".cache" / "ao-bundle"
-    return [each for each in cache.glob("made-*") if each.is_dir()]
-
-
 def main() -> int:
     report = gathered()
     day = datetime.fromisoformat(report["machine"]["date"])
     kept = REPORTS / f"hosts-{day:%Y-%m-%d}.json"
-    kept.write_text(json.dumps(report, indent=1, sort_keys=True) + "\n", "utf-8")
+    kept.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
     kept.with_suffix(".md").write_text(whole(report), "utf-8")
     README.write_text(with_block(README.read_text("utf-8"), report), "utf-8")
     print(kept)

@@ -41,7 +41,7 @@ def small_image(folder: Path, spoil: Spoil = untouched, *, facts: Facts = FACTS)
     libraries = {name: elf(facts.arch, 65536) for name in names}
     command, settings = (HERE / "ao").read_bytes(), (HERE / "settings.toml").read_bytes()
     lower = with_folders(below(facts.arch, libraries, command, settings))
-    upper = with_folders(above(tree, facts.version, papers(tree, facts, pins)))
+    upper = with_folders(above(tree, papers(tree, facts, pins)))
     layers = [
         write_layer(spoil(entries), EPOCH, folder / name) for name, entries in (("lower", lower), ("upper", upper))
     ]

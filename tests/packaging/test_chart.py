@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import tarfile
@@ -34,12 +35,12 @@ EPOCH = 1_700_000_000
 OLDEST, NEWEST = "v1.25.0-local-strict", "v1.37.0-local-strict"
 
 EVERYTHING = """
-settings: {workers: 4, metricsFrom: ["10.9.0.0/16"]}
+settings: {listen: "::", workers: 4, metricsFrom: ["10.9.0.0/16"]}
 persistence: {size: 50Gi, storageClass: fast, accessMode: ReadWriteOncePod}
 media: {volume: {hostPath: {path: /media/usb, type: Directory}}, propagate: true}
 documents: {secret: ao-documents, site: acme-berlin, files: [trust.json, licence.json, config.yaml.signed]}
 secrets: {secret: provider-keys, names: [ACME_VLLM_KEY, OTHER]}
-tls: {secret: gateway-tls}
+tls: {secret: gateway-tls, clients: {configMap: client-ca, ask: optional}}
 authorities: {configMap: site-ca}
 service: {type: LoadBalancer, port: 443, annotations: {a/b: c}}
 network:
@@ -60,6 +61,8 @@ podAnnotations: {part: gateway}
 
 @pytest.fixture(scope="module")
 def program() -> Path:
+    if os.uname().machine != "x86_64":
+        pytest.skip("the pinned Helm is for x86_64")
     return helm(read_image_pins(), where().cache / "tools")
 
 
@@ -187,9 +190,30 @@ def test_nothing_leaves_the_pod_unless_it_is_named(program: Path, chart: Path, e
 def test_its_settings_are_those_that_the_gateway_reads(program: Path, chart: Path, every_value: Path) -> None:
     text = rendered(program, chart, "--values", str(every_value))["ConfigMap"]["data"]["settings.toml"]
     settings = Settings.model_validate(tomllib.loads(text))
-    assert (settings.workers, settings.port, str(settings.state_dir)) == (4, 8080, "/var/lib/ao/state")
+    assert (settings.host, settings.workers, settings.port, str(settings.state_dir)) == (
+        "::",
+        4,
+        8080,
+        "/var/lib/ao/state",
+    )
     assert [str(each) for each in settings.metrics_from] == ["127.0.0.0/8", "::1/128", "10.9.0.0/16"]
     assert str(settings.tls_certificate) == "/etc/ao/tls/tls.crt"
+    assert (str(settings.tls_client_ca), settings.tls_client) == ("/etc/ao/clients/ca.crt", "optional")
+
+
+def test_the_kubelet_asks_by_a_command_where_it_has_no_certificate_to_show(program: Path, chart: Path) -> None:
+    def probes(*words: str) -> list[dict[str, Any]]:
+        (container,) = rendered(program, chart, *words)["StatefulSet"]["spec"]["template"]["spec"]["containers"]
+        return [container[f"{each}Probe"] for each in ("startup", "liveness", "readiness")]
+
+    for words, scheme in (((), "HTTP"), (("--set", "tls.secret=t"), "HTTPS")):
+        asked = [each["httpGet"] for each in probes(*words)]
+        assert [(each["path"], each["scheme"]) for each in asked] == [
+            *[("/healthz", scheme)] * 2,
+            ("/readyz", scheme),
+        ]
+    asked = [each["exec"]["command"] for each in probes("--set", "tls.secret=t,tls.clients.configMap=ca")]
+    assert asked == [*[["/usr/bin/ao", "healthcheck"]] * 2, ["/usr/bin/ao", "healthcheck", "--ready"]]
 
 
 def test_secrets_and_documents_are_mounted_as_plain_files(program: Path, chart: Path, every_value: Path) -> None:
@@ -215,6 +239,7 @@ WRONG = {
     "a second replica": "replicas=2",
     "a member nobody knows": "image.tag=1.0",
     "another machine": "arch=riscv64",
+    "a listener on this pod alone": "settings.listen=127.0.0.1",
     "no worker": "settings.workers=0",
     "workers in words": "settings.workers=many",
     "shared storage": "persistence.accessMode=ReadWriteMany",
@@ -229,6 +254,7 @@ WRONG = {
     "a document of no kind": "documents.secret=docs,documents.site=acme,documents.files[0]=run.sh",
     "two volumes for media": "media.volume.nfs.path=/x,media.volume.hostPath.path=/x",
     "propagation without a host's folder": "media.propagate=true",
+    "clients' certificates without TLS": "tls.clients.configMap=ca",
     "less time than it takes to stop": "terminationGracePeriodSeconds=30",
 }
 

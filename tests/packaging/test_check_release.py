@@ -46,6 +46,16 @@ def test_a_file_of_the_release_passes_and_the_digest_to_compare_is_told(tmp_path
     assert pin((tmp_path / "trust.json").read_bytes()).digest in done.stdout
 
 
+@pytest.mark.parametrize("name", ["ao-appliance_0.2.1_amd64.deb", "ao-appliance-0.2.1-1.x86_64.rpm"])
+def test_packages_of_the_release_pass_as_well(tmp_path: Path, name: str) -> None:
+    first, second = members()["artefacts"]
+    release = signed("release", members(artefacts=[first, {**first, "file": name}, second]), *keys(*BOTH))
+    done = check(tmp_path, release=release, name=name)
+    assert done.returncode == 0, done.stderr
+    assert f"{name} is that of release 0.2.1, signed by 2 of 2." in done.stdout
+    assert "has the SHA-256" in check(tmp_path, release=release, name=name, content=b"other").stderr
+
+
 @pytest.mark.parametrize(
     ("signers", "told"),
     [

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
 import subprocess
 import tarfile
 import tomllib
@@ -15,16 +17,14 @@ from cyclonedx.validation.json import JsonStrictValidator
 
 from appliance.settings import Settings
 from bundle.manifest import ordered
-from image.layout import CURRENT, DOCUMENTS, SETTINGS, STATE, USER
+from image.layout import DOCUMENTS, HOME, SETTINGS, STATE, USER
 from image.oci import name_of
 from image.pins import read_image_pins
-from licensing.version import BUILD_TIME, __version__
+from licensing.version import BUILD_TIME
 from runtime.cache import sha256_of
-from tests.packaging.made import MadeImage
+from tests.packaging.made import MadeImage, made, made_image, runtime_is_kept
 
 pytestmark = pytest.mark.real
-
-HOME = f"opt/ao/releases/{__version__}/"
 
 
 def test_it_holds_the_release_that_the_carried_file_holds_byte_for_byte(
@@ -36,9 +36,9 @@ def test_it_holds_the_release_that_the_carried_file_holds_byte_for_byte(
     )
     carried = {path.relative_to(unpacked).as_posix(): sha256_of(path) for path in ordered(unpacked) if path.is_file()}
     within = {
-        each.path.removeprefix(HOME): each.digest
+        each.path.removeprefix(f"{HOME}/"): each.digest
         for each in image_of_release.opened.members()
-        if each.kind == "file" and each.path.startswith(HOME)
+        if each.kind == "file" and each.path.startswith(f"{HOME}/")
     }
     assert within == carried
     assert len(within) > 1000
@@ -49,7 +49,7 @@ def test_beside_the_release_there_is_only_what_is_on_this_list(image_of_release:
     beside = sorted(
         each.path
         for each in image_of_release.opened.members()
-        if each.kind != "folder" and not each.path.startswith(HOME) and not each.path.startswith(f"{DOCUMENTS}/")
+        if each.kind != "folder" and not each.path.startswith(f"{HOME}/") and not each.path.startswith(f"{DOCUMENTS}/")
     )
     arch = image_of_release.of.facts.arch
     loader = {"x86_64": "lib64/ld-linux-x86-64.so.2", "aarch64": "lib/ld-linux-aarch64.so.1"}[arch]
@@ -66,7 +66,7 @@ def test_beside_the_release_there_is_only_what_is_on_this_list(image_of_release:
         [
             *("etc/ao/settings.toml", "etc/group", "etc/nsswitch.conf", "etc/passwd", "etc/ssl/cert.pem"),
             *(f"lib/{arch}-linux-gnu/{each}" for each in libraries),
-            *(loader, CURRENT, "usr/bin/ao"),
+            *(loader, "usr/bin/ao"),
         ]
     )
 
@@ -106,6 +106,7 @@ def test_its_settings_keep_the_state_in_a_folder_of_its_own_within_the_volume(im
     """The volume's own folder may be the group's, as a cluster makes it: the state's is the gateway's alone."""
     settings = Settings.model_validate(tomllib.loads(image_of_release.opened.read(SETTINGS).decode()))
     assert settings.state_dir.parent == Path("/", STATE)
+    assert f"AO_STATE_DIR={settings.state_dir}" in image_of_release.opened.config["config"]["Env"]
     assert (settings.host, settings.port) == ("0.0.0.0", 8080)
 
 
@@ -121,3 +122,22 @@ def test_its_bill_of_materials_adds_the_c_library_to_the_releases(image_of_relea
         assert listed[each.name]["hashes"][0]["content"] == each.sha256[image_of_release.of.facts.arch]
     notices = image_of_release.opened.read(f"{DOCUMENTS}/NOTICES.md").decode()
     assert all(f"| {each.name} | {each.version} |" in notices for each in packages)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(not os.environ.get("AO_TEST_AARCH64"), reason="emulation is slow: make test-release-aarch64")
+@pytest.mark.parametrize("page", [4096, 65536], ids=["4 KiB", "64 KiB"])
+def test_on_aarch64_its_own_c_library_carries_what_is_compiled(page: int, tmp_path: Path) -> None:
+    if (emulator := shutil.which("qemu-aarch64-static")) is None or not runtime_is_kept("aarch64"):
+        pytest.skip("qemu-user-static or a runtime for aarch64 is not here")
+    made_image(made("aarch64")).opened.unpack(tmp_path)
+    code = (
+        "import ssl, sqlite3, granian, ry, nacl.bindings, msgspec, uvloop, platform, resource, re\n"
+        "import cryptography.hazmat.bindings._rust\n"
+        "loaded = set(re.findall(r'(\\S+)/lib(?:c|m|gcc_s)\\.so', open('/proc/self/maps').read()))\n"
+        "print(platform.machine(), resource.getpagesize(), *loaded)"
+    )
+    python = tmp_path / "opt/ao/release/runtime/bin/python3"
+    words = [emulator, "-p", str(page), "-L", str(tmp_path), str(python), "-I", "-B", "-c", code]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["aarch64", str(page), f"{tmp_path}/lib/aarch64-linux-gnu"]

@@ -14,11 +14,10 @@ import pytest
 from image import gates
 from image.archive import open_image
 from image.errors import ImageClosed
-from image.layout import CURRENT, DOCUMENTS, LOADER, STATE, Entry
+from image.layout import AUTHORITIES, DOCUMENTS, HOME, LOADER, STATE, Entry
 from tests.packaging.small_image import Spoil, added, changed, looked, small_image, untouched, with_pins, without
 from tests.packaging.small_tree import BUILDER, FACTS, compiled, elf
 
-HOME = f"opt/ao/releases/{FACTS.version}"
 LIBC = "lib/x86_64-linux-gnu/libc.so.6"
 
 
@@ -52,7 +51,7 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
     "a folder with a sticky bit": (added(Entry("tmp", 0o1777)), "tmp: mode 1777"),
     "a file of the user's": (changed(f"{HOME}/facts.json", owner=10001), f"{HOME}/facts.json: belongs to 10001"),
     "a state of root's": (changed(STATE, owner=0), f"{STATE}: belongs to 0:0"),
-    "a link elsewhere": (changed(CURRENT, link="/tmp"), f"{CURRENT}: a link that nobody expects"),
+    "a link elsewhere": (changed(AUTHORITIES, link="/tmp"), f"{AUTHORITIES}: a link that nobody expects"),
     "another link": (added(Entry("etc/more", 0o777, link="/")), "etc/more: a link that nobody expects"),
     "a second user": (
         changed("etc/passwd", content=b"root:x:0:0::/:/\nao:x:10001:10001::/:/\n"),

@@ -113,6 +113,13 @@ def test_up_and_down_and_off_and_nothing_is_left_but_the_data(host: Host) -> Non
     assert host.state.read_text().split() == ["2", "a", "b"]
     assert settings.read_text().startswith("# the operator's")
 
+    host.root.run("/usr/local/bin/ao", "rollback")
+    assert (host.manager.status(), host.in_force) == ("0.2.0", "0.1.0")
+    differs = "ao-appliance: The package holds release 0.2.0; in force is /opt/ao/releases/0.1.0."
+    assert host.manager.verify().startswith(differs if host.manager.kind == "rpm" else "")
+    host.go_to("0.2.0")
+    assert (host.manager.status(), host.in_force, host.manager.verify()) == ("0.2.0", "0.2.0", "")
+
     told = host.go_to("0.1.0")
     assert "hand over to the release that is in force" in told
     assert (host.manager.status(), host.in_force, host.manager.verify()) == ("0.1.0", "0.1.0", "")
@@ -138,22 +145,6 @@ def test_up_and_down_and_off_and_nothing_is_left_but_the_data(host: Host) -> Non
 
 
 @both
-def test_after_the_package_manager_has_gone_on_the_release_before_can_be_gone_back_to(host: Host) -> None:
-    host.go_to("0.1.0")
-    host.make_state()
-    host.go_to("0.2.0")
-    host.root.run("/usr/local/bin/ao", "rollback")
-    assert (host.manager.status(), host.in_force) == ("0.2.0", "0.1.0")
-    told = host.manager.verify()
-    if host.manager.kind == "rpm":
-        assert "The package holds release 0.2.0; in force is /opt/ao/releases/0.1.0." in told
-    else:
-        assert told == ""
-    host.go_to("0.2.0")
-    assert (host.manager.status(), host.in_force, host.manager.verify()) == ("0.2.0", "0.2.0", "")
-
-
-@both
 def test_going_down_past_a_change_of_the_state_is_refused_before_anything_is_unpacked(host: Host) -> None:
     host.go_to("0.1.0")
     host.make_state()
@@ -169,8 +160,6 @@ def test_going_down_past_a_change_of_the_state_is_refused_before_anything_is_unp
     told = host.go_to("0.2.0", fails=True)
     assert "The state has schema 3; release 0.2.0 knows no more than 2" in told, "nor over data that was kept"
     assert (host.in_force, host.state.read_text().split()) == ("", ["3", "a", "b"])
-    host.go_to("0.4.0")
-    assert (host.manager.status(), host.in_force) == ("0.4.0", "0.4.0")
 
 
 @both
@@ -191,8 +180,6 @@ def test_a_release_that_fails_its_check_is_here_and_not_in_force_and_both_say_so
         assert "The package holds release 0.3.0; in force is" in host.manager.verify()
     host.go_to("0.1.0")
     assert (host.manager.status(), host.in_force, host.manager.verify()) == ("0.1.0", "0.1.0", "")
-    host.go_to("0.2.0")
-    assert (host.manager.status(), host.in_force, host.manager.verify()) == ("0.2.0", "0.2.0", "")
 
 
 @both

@@ -26,7 +26,9 @@ COMMAND_SECONDS = 120
 
 # The kernel's two generations of control groups may be mixed here, which the runtime does not bear.
 _HOLD = (
-    "mount -t tmpfs tmpfs /sys/fs/cgroup && umount /sys/fs/cgroup; umount -l /sys/fs/cgroup 2>/dev/null;"
+    "mount -t tmpfs tmpfs /dev/shm &&"  # where podman keeps its locks, by one name for all
+    " mount -t tmpfs tmpfs /mnt && mkdir /mnt/run /mnt/tmp &&"  # podman bears no long path for these
+    " mount -t tmpfs tmpfs /sys/fs/cgroup && umount /sys/fs/cgroup; umount -l /sys/fs/cgroup 2>/dev/null;"
     " mount -t cgroup2 cgroup2 /sys/fs/cgroup && ip link set lo up && echo held && exec sleep infinity"
 )
 _NO_GROUPS = ("--cgroups=disabled", "--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024")
@@ -49,13 +51,14 @@ class ContainerHost:
         with Process.started([*hold, "--mount-proc", "sh", "-c", _HOLD], folder / "host.log") as process:
             wait_until(lambda: "held" in process.said(), "the host's namespaces are made")
             yield ContainerHost(folder, process.tree()[1])
+        shutil.rmtree(folder / "root", ignore_errors=True)
 
     def inside(self, *command: str) -> list[str]:
         """The words that run a command in these namespaces."""
         return ["nsenter", "-t", str(self.leader), "-m", "-n", "-p", *command]
 
     def podman(self, *words: str) -> list[str]:
-        store = [f"--{name}={self.folder / name}" for name in ("root", "runroot", "tmpdir")]
+        store = [f"--root={self.folder / 'root'}", "--runroot=/mnt/run", "--tmpdir=/mnt/tmp"]
         how = ["--cgroup-manager=cgroupfs", "--events-backend=none", "--runtime=crun"]
         return self.inside("podman", *store, *how, *words)
 
@@ -110,7 +113,7 @@ class Container:
 
     def python(self, code: str) -> str:
         """The release's own Python, which is the one other program that is there."""
-        return self.exec("/opt/ao/current/runtime/bin/python3", "-I", "-B", "-c", code).out.strip()
+        return self.exec("/opt/ao/release/runtime/bin/python3", "-I", "-B", "-c", code).out.strip()
 
     def said(self) -> str:
         done = self.host.run(self.host.podman("logs", self.name))

@@ -49,7 +49,8 @@ class Running:
     def start(self) -> Container:
         mounts = {self.volume: "/var/lib/ao", self.stick: "/media/carried", self.secrets: "/etc/ao/secrets:ro"}
         words = [f"--volume={here}:{there}" for here, there in mounts.items()]
-        return self.host.start("ao", f"{NAME}@{self.image.opened.digest}", *words)
+        healthy = ('--health-cmd=["ao","healthcheck"]', "--health-interval=disable")
+        return self.host.start("ao", f"{NAME}@{self.image.opened.digest}", *words, *healthy)
 
     def ask(self, name: str, *, stream: bool = False) -> list[str]:
         """The words of a call."""
@@ -89,7 +90,6 @@ def running(
         _carry_in(container, vendor, stick)
         wait_until(made.ready, "it serves", seconds=60)
         yield replace(made, key=str(container.ao("keys", "create", "--name", "app")["key"]))
-        container.remove()
 
 
 def _carry_in(container: Container, vendor: Vendor, stick: Path) -> None:
@@ -136,6 +136,10 @@ def test_it_answers_an_app_and_counts_the_call(running: Running) -> None:
     wait_until(counted, "the call is in the ledger")
 
 
+def test_whoever_watches_it_finds_it_healthy(running: Running) -> None:
+    running.host.run(running.host.podman("healthcheck", "run", "ao"))
+
+
 def test_it_is_confined_as_it_is_said_to_be(running: Running) -> None:
     status = running.container.python("print(open('/proc/1/status').read())")
     facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
@@ -144,7 +148,7 @@ def test_it_is_confined_as_it_is_said_to_be(running: Running) -> None:
     assert (facts["NoNewPrivs"], facts["Seccomp"]) == ("1", "2")
     tried = (
         "import os, errno\n"
-        "for place in ('/x', '/tmp', '/etc/x', '/usr/bin/ao', '/opt/ao/current/MANIFEST', '/run/x', '/var/x'):\n"
+        "for place in ('/x', '/tmp', '/etc/x', '/usr/bin/ao', '/opt/ao/release/MANIFEST', '/run/x', '/var/x'):\n"
         "    try: os.close(os.open(place, os.O_WRONLY | os.O_CREAT)); print(place, 'written')\n"
         "    except OSError as e: print(errno.errorcode[e.errno])\n"
     )
@@ -218,6 +222,14 @@ def test_usage_goes_out_on_the_stick_and_its_receipt_comes_back(running: Running
     usage = running.container.ao("status")["usage"]
     assert isinstance(usage, dict)
     assert (usage["acknowledged_seq"], usage["sealed_seq"], usage["since_receipt"]) == (1, 1, [])
+
+
+def test_a_support_bundle_is_written_onto_the_stick(running: Running) -> None:
+    running.container.exec("ao", "support-bundle", "--yes", "--out", "/media/carried/support.jsonl")
+    told = (running.stick / "support.jsonl").read_text()
+    assert '"rung":"valid"' in told.replace(" ", "")
+    assert running.key not in told
+    assert "a-key-for-the-model" not in told
 
 
 def test_without_a_volume_nothing_is_made_that_would_be_lost(host: ContainerHost, running: Running) -> None:

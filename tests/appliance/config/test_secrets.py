@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,3 +65,24 @@ def test_a_key_that_no_header_can_carry_is_refused_unseen(value: str) -> None:
 
 def test_no_key_is_in_the_repr_of_a_deployment() -> None:
     assert "sk-inline" not in repr(deployment("sk-inline"))
+
+
+def test_a_folder_that_is_not_this_users_keeps_nobody_from_the_environment(tmp_path: Path) -> None:
+    """As the gateway's user with a folder of root's, none of whose files systemd has handed on."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become somebody else")
+    folder = tmp_path / "secrets"
+    folder.mkdir(mode=0o700)
+    (folder / "A").write_text("in-the-folder")
+    for above in (tmp_path, *tmp_path.parents):
+        if above.stat().st_uid == 0 and above != Path("/"):
+            above.chmod(above.stat().st_mode | 0o011)
+    code = (
+        "import os\nfrom pathlib import Path\nfrom appliance.config.secrets import host_secrets\n"
+        "from appliance.errors import SecretMissing\nos.setgid(65534); os.setuid(65534)\n"
+        f"look_up = host_secrets({{'A': 'from-environment'}}, Path({str(folder)!r}))\n"
+        "print(look_up('A'))\n"
+        "try: look_up('B')\nexcept SecretMissing as refusal: print(refusal.where)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["from-environment", str(folder / "B")]

@@ -14,9 +14,9 @@ from tests.appliance.gateway.upstreams import SCRIPTS
 from tests.appliance.gateway.wire import Line
 from tests.appliance.gateways import UPSTREAM_KEY, Gateway
 
-pytestmark = [pytest.mark.real, pytest.mark.alone]
+pytestmark = pytest.mark.real
 
-SKIPPED = {"hangs", "hangs-after-head", "endless", "huge", "monstrous-usage"}
+SKIPPED = {"hangs", "hangs-after-head", "endless", "flood", "huge", "monstrous-usage"}
 ALIASES = sorted((set(SCRIPTS) | set(FALLBACKS)) - SKIPPED)
 
 

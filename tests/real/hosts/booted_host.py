@@ -30,6 +30,30 @@ ON_DISK = "AO_HOSTS_ON_DISK"
 """Set it, and hosts lie on the disk all the same: for figures of how long something takes."""
 CACHE = ROOT / ".cache" / "roots"
 PACKAGES = "systemd,systemd-sysv,dbus,passwd"
+# A control group of its own: two hosts in one would have one ao.service, with the address policy of whichever was last.
+BEFORE_BOOT = """\
+mount -t tmpfs tmpfs /run
+mkdir /run/systemd /run/groups
+mount -t cgroup2 cgroup2 /run/groups
+mkdir /run/groups/$1
+echo $$ >/run/groups/$1/cgroup.procs
+umount /run/groups
+rmdir /run/groups
+shift
+exec "$@"
+"""
+AFTER_BOOT = """\
+mount -t tmpfs tmpfs /run
+mkdir /run/groups
+mount -t cgroup2 cgroup2 /run/groups
+cd /run/groups/$1
+[ ! -e cgroup.kill ] || echo 1 >cgroup.kill
+for _ in $(seq 100); do
+  if find . -mindepth 1 -depth -type d -exec rmdir {} + 2>/dev/null && rmdir /run/groups/$1; then exit 0; fi
+  sleep 0.05  # until the last process in it has ended
+done
+exit 1
+"""
 BOOT_SECONDS = 60.0
 COMMAND_SECONDS = 300.0
 INSIDE = ("-m", "-u", "-i", "-n", "-p", "-r", "-w")
@@ -51,6 +75,7 @@ class BootedHost:
     binds: Mapping[str, Path] = field(default_factory=dict)
     _process: subprocess.Popen[bytes] | None = None
     _leader: int = 0
+    _group: str = ""
 
     def boot(self) -> float:
         """Returns the seconds until systemd has started what it starts."""
@@ -62,12 +87,12 @@ class BootedHost:
             *("--capability=CAP_BPF", "--system-call-filter=bpf"),
             *("--private-network", "--console=read-only", *binds),
         ]
-        inner = 'mount -t tmpfs tmpfs /run && mkdir /run/systemd && exec "$@"'
+        self._group = f"ao-host-{os.getpid()}-{time.monotonic_ns()}"
         with self._console.open("ab") as console:
             self._process = subprocess.Popen(
                 [
                     *("setpriv", "--pdeathsig", "KILL", "unshare", "-m", "--propagation", "private"),
-                    *("sh", "-c", inner, "sh"),
+                    *("sh", "-euc", BEFORE_BOOT, "sh", self._group),
                     *nspawn,
                 ],
                 env={"PATH": os.environ["PATH"], "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "yes"},
@@ -151,6 +176,10 @@ class BootedHost:
             self._process.kill()
             self._process.wait()
         self._process, self._leader = None, 0
+        if self._group:
+            # What its systemd has made there stays when it is killed, and empty groups are all that is left of it.
+            subprocess.run(["unshare", "-m", "sh", "-euc", AFTER_BOOT, "sh", self._group], check=False)
+            self._group = ""
 
     def _is_up(self) -> bool:
         told = self.run("systemctl", "is-system-running", check=False).out.strip()

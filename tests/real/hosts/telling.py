@@ -28,11 +28,7 @@ class Tell(Protocol):
 
 @contextmanager
 def story_on(suite: str, releases: Releases, vendor: Vendor, folder: Path, also: str | None = None) -> Iterator[Story]:
-    """A host of that suite, off; at the end of the story its figures are written down.
-
-    `processor` is what this process and all that it has waited for used, in seconds; `load` the machine's over the last
-    five minutes.
-    """
+    """A host of that suite, off."""
     upstream = folder / "upstream"
     upstream.mkdir()
     with fat_stick(folder) as stick:
@@ -41,12 +37,17 @@ def story_on(suite: str, releases: Releases, vendor: Vendor, folder: Path, also:
             story = Story(host, stick, vendor, releases, upstream)
             story.seconds("making the root", begun)
             yield story
+
+
+def keep_figures(story: Story) -> None:
+    """For the report. `processor` is what this process and all that it has waited for used, in seconds; `load` the
+    machine's over the last five minutes."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    story.took["on disk"] = float(not host.folder.is_relative_to(MEMORY))
+    story.took["on disk"] = float(not story.host.folder.is_relative_to(MEMORY))
     story.took["load"] = round(os.getloadavg()[1], 1)
     story.took["processor"] = round(sum(each.ru_utime + each.ru_stime for each in used), 2)
     KEPT.mkdir(parents=True, exist_ok=True)
-    (KEPT / f"{suite}.json").write_text(json.dumps(story.took, indent=1) + "\n")
+    (KEPT / f"{story.host.folder.name}.json").write_text(json.dumps(story.took, indent=1) + "\n")
 
 
 @contextmanager

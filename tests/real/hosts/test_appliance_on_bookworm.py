@@ -8,7 +8,7 @@ import pytest
 
 from tests.real.hosts import chapters
 from tests.real.hosts.releases import Releases
-from tests.real.hosts.telling import story_on, told
+from tests.real.hosts.telling import keep_figures, story_on, told
 from tests.real.site_and_vendor import Vendor
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(900, func_only=True)]
@@ -48,3 +48,4 @@ def test_a_host_gets_the_appliance_and_is_rid_of_it(releases: Releases, vendor: 
             tell(chapters.a_certificate_is_taken_up_by_systemctl_reload)
             tell(chapters.uninstall)
             assert chapters.differences(before, tell(chapters.everything)) == {}
+    keep_figures(story)

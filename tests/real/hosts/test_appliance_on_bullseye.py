@@ -8,7 +8,7 @@ import pytest
 
 from tests.real.hosts import chapters
 from tests.real.hosts.releases import Releases
-from tests.real.hosts.telling import story_on, told
+from tests.real.hosts.telling import keep_figures, story_on, told
 from tests.real.site_and_vendor import Vendor
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(900, func_only=True)]
@@ -42,3 +42,4 @@ def test_a_host_gets_the_appliance_and_another_has_it_from_its_backup(
         tell(chapters.uninstall)
         assert chapters.differences(before, tell(chapters.everything)) == {}
         tell(chapters.restore_on_a_fresh_host)
+    keep_figures(story)
