@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+from appliance.host_process import STARTED_BY_VARIABLE
 from appliance.settings import SETTINGS_VARIABLE, Settings
 
 
@@ -19,7 +20,12 @@ def begin(
     # A session of its own: Ctrl-C in a terminal reaches `ao serve` alone, which then stops the others in order.
     return subprocess.Popen(
         [sys.executable, "-m", module],
-        env={**os.environ, SETTINGS_VARIABLE: settings.model_dump_json(), **extra},
+        env={
+            **os.environ,
+            SETTINGS_VARIABLE: settings.model_dump_json(),
+            STARTED_BY_VARIABLE: str(os.getpid()),
+            **extra,
+        },
         stdin=subprocess.PIPE,
         stdout=sys.stderr,  # standard output is for what `--json` promises
         start_new_session=True,

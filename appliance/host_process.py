@@ -12,6 +12,9 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+STARTED_BY_VARIABLE = "AO_STARTED_BY"
+"""The id of the process that began this one."""
+
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _USER = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -56,9 +59,14 @@ def reap_orphans(ours: Collection[int | None]) -> None:
 
 
 def die_with_parent(how: signal.Signals = signal.SIGKILL) -> None:
-    """Asks the kernel to end this process when its parent dies, so that no worker serves without its supervisor."""
-    parent = os.getppid()
+    """Asks the kernel to end this process when its parent dies, so that no worker serves without its supervisor.
+
+    A parent that died before this was asked for is known by STARTED_BY_VARIABLE. Whatever this process forks from here
+    on finds this process there.
+    """
+    parent = int(os.environ.get(STARTED_BY_VARIABLE) or os.getppid())
     if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(how), 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl")
     if os.getppid() != parent:
         os.kill(os.getpid(), how)
+    os.environ[STARTED_BY_VARIABLE] = str(os.getpid())
