@@ -72,7 +72,8 @@ def outside_of(
     settings: Settings, file: Path | None, names: Sequence[str] | None, environment: Mapping[str, str]
 ) -> Outside:
     """Where each of those lies on this host."""
-    named = [each for each in (settings.tls_certificate, settings.tls_key) if each is not None]
+    files = (settings.tls_certificate, settings.tls_key, settings.tls_client_ca, settings.tls_client_crl)
+    named = [each for each in files if each is not None]
     secrets = [Secret(each, _where(each, settings.secrets_dir, environment)) for each in names or ()]
     return Outside(str(file) if file else None, tuple(map(str, named)), None if names is None else tuple(secrets))
 

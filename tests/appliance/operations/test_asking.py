@@ -34,6 +34,7 @@ AT_CONSOLE = Principal("nobody", ())
 
 NO_SITE: Mapping[str, str] = {
     "audit.verify_export": "It checks a file that somebody has against a key that they name, on any machine.",
+    "backup_outside.outside_of": "It names places on this host, and opens none of them.",
     "config_seal.seal_config": "It seals a value to a site whose request is at hand, on any machine.",
     "key_import.find_keys": "It reads another gateway's export; taking over what it holds is asked for.",
     "key_import.find_keys_in": "It reads another gateway's export; taking over what it holds is asked for.",
