@@ -98,7 +98,7 @@ class OnGivenSockets(MPServer):
 
 
 def main() -> None:
-    die_with_parent(signal.SIGTERM)
+    die_with_parent()  # at once: whoever is started in its place finds the address free
     keep_memory_to_oneself()
     settings = Settings.model_validate_json(os.environ[SETTINGS_VARIABLE])
     line = sys.stdin.readline()

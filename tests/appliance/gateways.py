@@ -91,7 +91,7 @@ class Gateway:
         line = self.process.stdout.readline()
         watchdog.cancel()
         assert line, self.stderr.read_text()
-        assert json.loads(line)["rung"] == "valid"
+        assert json.loads(line).get("rung") == "valid", line + self.stderr.read_text()
 
     def _options(self) -> list[str]:
         return ["--workers", str(self._workers), *(["--admin-listen", self.admin_listen] if self.admin_listen else [])]
