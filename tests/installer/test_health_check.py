@@ -86,7 +86,7 @@ def answering(*statuses: int) -> Iterator[Address]:
             self.send_header("content-length", "0")
             self.end_headers()
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's own name
             """Nobody reads it."""
 
     with http.server.HTTPServer(("127.0.0.1", 0), Answers) as server:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -58,9 +58,10 @@ class Asking:
         self.settings.write_text("\n".join([*lines, f'tls_client_ca = "{folder / "clients.pem"}"', *more, ""]))
         self.gateway.extra_environment["AO_SETTINGS"] = str(self.settings)
 
-    def revoke(self, *pairs: Pair) -> None:
-        entries = [(each.certificate.serial_number, NOW) for each in pairs]
-        made = revocation_list(CLIENTS, entries, number=1, days=20, now=NOW)
+    def revoke(self, *pairs: Pair, at: datetime = NOW) -> None:
+        """The list is due for its successor 20 days after `at`."""
+        entries = [(each.certificate.serial_number, at) for each in pairs]
+        made = revocation_list(CLIENTS, entries, number=1, days=20, now=at)
         put(self.folder / "crl.pem", made.public_bytes(Encoding.PEM))
 
     def models(self, pair: Pair | None) -> int | None:
@@ -105,6 +106,17 @@ def test_only_a_client_that_an_authority_in_force_vouches_for_is_let_in(required
     # The host's own checks need no client's certificate.
     assert required.gateway.ao("status").returncode == 0
     wait_until_ready(NoPrograms(), listens_at(required.settings), 10)
+
+
+def test_a_list_past_its_next_update_still_revokes_and_keeps_nobody_else_out(tmp_path: Path) -> None:
+    asking = Asking(tmp_path, f'tls_client_crl = "{tmp_path / "crl.pem"}"')
+    asking.revoke(asking.gone, at=NOW - timedelta(days=40))
+    asking.gateway.start()
+    try:
+        assert asking.models(asking.good) == 200
+        assert asking.models(asking.gone) is None
+    finally:
+        asking.gateway.stop()
 
 
 def test_a_client_without_a_certificate_is_let_in_where_it_is_optional(tmp_path: Path) -> None:
