@@ -24,7 +24,7 @@ from granian.log import LogLevels
 from granian.server import MPServer
 
 import appliance.boot  # noqa: F401 - loaded before the fork, for every worker
-from appliance.host_process import die_with_parent, keep_memory_to_oneself
+from appliance.host_process import die_with_parent, keep_memory_to_oneself, take_turns
 from appliance.listening import ACCEPTING_VARIABLE, BACKLOG, DESCRIPTORS_VARIABLE, RETIRE, descriptors_in
 from appliance.settings import SETTINGS_VARIABLE, Settings
 from appliance.tls.in_memory import file_in_memory, path_of
@@ -100,6 +100,7 @@ class OnGivenSockets(MPServer):
 def main() -> None:
     die_with_parent()  # at once: whoever is started in its place finds the address free
     keep_memory_to_oneself()
+    take_turns()
     settings = Settings.model_validate_json(os.environ[SETTINGS_VARIABLE])
     line = sys.stdin.readline()
     if not line:

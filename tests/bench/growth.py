@@ -21,7 +21,7 @@ from tests.appliance.papers import entropy
 
 from .measure import EVENTS_PER_STREAM, Bench, busiest, chat, cores
 from .processes import BenchError, Child, pinned, running
-from .subjects import wait_until_ready
+from .subjects import wait_until_ready, wait_until_settled
 from .tools import LOGS, OUTPUT, Endpoint, Load, LoadResult, compile_tool, run_load, serving_upstream
 
 ALIAS = "bench-model"
@@ -95,6 +95,7 @@ def serving(case: Case, upstream: Endpoint, core: int, folder: Path) -> Iterator
     command = [str(AO), "serve", "--port", str(gateway.port), "--workers", str(case.workers)]
     with running("growth", command, core, LOGS, gateway.environment) as child:
         wait_until_ready(child, gateway.port, "/readyz")
+        wait_until_settled(child)
         yield child, Endpoint(port=gateway.port, key=gateway.key, model=ALIAS)
 
 

@@ -73,6 +73,7 @@ class Visit:
     rss_idle: float | None = None
     rss_loaded: float | None = None
     ready_seconds: float | None = None
+    start_cpu_seconds: float | None = None
 
     def complaints(self) -> list[str]:
         """Every run with a wrong answer in it. Its figures are not to be believed."""
@@ -123,6 +124,7 @@ def visit(subject: Subject, upstream: Endpoint, plan: Plan, bench: Bench) -> Vis
             rss_idle=idle.get(worker),
             rss_loaded=child.tree()[worker].rss_mib,
             ready_seconds=running.ready_seconds,
+            start_cpu_seconds=running.start_cpu_seconds,
         )
 
 

@@ -30,7 +30,8 @@ NOTES = """\
 Medians over the rounds. CPU is user and system time of the subject's whole process tree. A closed-loop run in which
 that time explains less than {share:.0%} of the core is thrown away ("discarded"); a run with a wrong answer in it
 counts nowhere ("failed"). Added latency is over the direct call of the same round, which is given in brackets. RSS is
-the worker's. Ready is from the start of the command to its first 200."""
+the worker's. Ready is from the start of the command to its first 200. Load begins once a subject has come to rest after
+its start, whose whole CPU time stands in the second table."""
 
 
 @dataclass
@@ -67,6 +68,7 @@ class Figures:
     rss_idle_mib: float | None
     rss_loaded_mib: float | None
     ready_seconds: float | None
+    start_cpu_seconds: float | None
 
 
 def middle(values: Iterable[float | None]) -> float | None:
@@ -108,6 +110,7 @@ def figures(rounds: list[Visit | None], direct: list[Visit | None]) -> Figures:
         rss_idle_mib=middle(visit.rss_idle for visit in visits),
         rss_loaded_mib=middle(visit.rss_loaded for visit in visits),
         ready_seconds=middle(visit.ready_seconds for visit in visits),
+        start_cpu_seconds=middle(visit.start_cpu_seconds for visit in visits),
     )
 
 
@@ -153,6 +156,7 @@ def detail_rows(measured: Measured) -> list[tuple[str, ...]]:
                 number(of.core_share, ".0%"),
                 number(per_cpu_second, ",.0f"),
                 number(of.stream_core_share, ".0%"),
+                number(of.start_cpu_seconds, ".1f"),
             )
         )
     return rows
@@ -165,6 +169,7 @@ DETAIL_HEADINGS = (
     "core explained",
     "requests per CPU second",
     "core explained, streams",
+    "CPU s of the start",
 )
 
 

@@ -118,7 +118,8 @@ SINCE = {
 OLDER = {
     *("Description", "Documentation", "Wants", "After", "StartLimitIntervalSec", "StartLimitBurst", "WantedBy"),
     *("Type", "ExecStart", "User", "Group", "WorkingDirectory", "Restart", "RestartSec", "RestartPreventExitStatus"),
-    *("KillMode", "TimeoutStopSec", "TasksMax", "CapabilityBoundingSet", "AmbientCapabilities", "NoNewPrivileges"),
+    *("KillMode", "TimeoutStopSec", "CPUSchedulingPolicy", "TasksMax", "CapabilityBoundingSet", "AmbientCapabilities"),
+    "NoNewPrivileges",
     *("PrivateDevices", "PrivateTmp", "PrivateUsers", "ProtectControlGroups", "ProtectHome", "ProtectKernelModules"),
     *("ProtectKernelTunables", "ProtectSystem", "ReadWritePaths", "RemoveIPC", "RestrictAddressFamilies"),
     *("RestrictNamespaces", "RestrictRealtime", "LockPersonality", "MemoryDenyWriteExecute"),
