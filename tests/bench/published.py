@@ -8,6 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from .report import told_of_machine
+
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 REPORTS = Path(__file__).resolve().parent / "reports"
@@ -48,6 +50,9 @@ def costs(report: dict[str, Any]) -> str:
     lines = [_of_the_run(report), "", *(f"| {' | '.join(row)} |" for row in rows)]
     if ratios := [f"{ratio} × {SUBJECTS[name]}" for name in ("litellm", "portkey") if (ratio := _ratio(medians, name))]:
         lines += ["", f"In requests per CPU second that is {' and '.join(ratios)}, in the same run."]
+    cpu = {name: of.get("cpu_ms_per_request") for name, of in medians.items()}
+    if compared := told_of_machine(cpu):
+        lines += ["", compared]
     return "\n".join(lines) + "\n"
 
 

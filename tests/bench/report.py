@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +26,9 @@ HEADINGS = (
     "ready s",
 )
 BUDGET = ("*budget*", "", "≤ 0.25", "≤ 25", "", "≤ 1 / –", "≤ 2", "≤ 130", "≤ 1.5")
+REFERENCE = {"nginx": 0.019, "portkey": 2.7, "litellm": 13.8}
+"""CPU ms a request of these programs (nginx-light, Portkey 1.15, LiteLLM 1.106) on the machine that the budget was made
+on. What they take in the same run tells how fast this machine is now."""
 NOTES = """\
 Medians over the rounds. CPU is user and system time of the subject's whole process tree. A closed-loop run in which
 that time explains less than {share:.0%} of the core is thrown away ("discarded"); a run with a wrong answer in it
@@ -178,6 +181,29 @@ def all_figures(measured: Measured) -> dict[str, Figures]:
     return {name: figures(rounds, measured.visits["direct"]) for name, rounds in measured.visits.items()}
 
 
+def costs_of(measured: Measured) -> dict[str, float | None]:
+    """CPU ms a request, by subject."""
+    return {name: of.cpu_ms_per_request for name, of in all_figures(measured).items()}
+
+
+def slowness(costs: Mapping[str, float | None]) -> dict[str, float]:
+    """How many times as long as on the budget's machine each of the others took, by subject: CPU ms in, ratios out."""
+    return {name: cost / known for name, known in REFERENCE.items() if (cost := costs.get(name)) is not None}
+
+
+def told_of_machine(costs: Mapping[str, float | None]) -> str | None:
+    """How this machine compares with the budget's, and what the appliance's call is on that one. None without peers."""
+    own, ratios = costs.get("ao"), slowness(costs)
+    if own is None or not ratios:
+        return None
+    factor = median(ratios.values())
+    each = ", ".join(f"{name} {ratio:.2f}" for name, ratio in ratios.items())
+    return (
+        f"The others took {factor:.2f} times the CPU here that they take on the machine of the budget ({each}): "
+        f"on that one, the appliance's call is {own / factor:.3f} ms."
+    )
+
+
 def table(headings: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     """In Markdown."""
     lines = [headings, tuple("---" for _ in headings), *rows]
@@ -207,6 +233,7 @@ def markdown(measured: Measured) -> str:
         table(HEADINGS, [*main, BUDGET]),
         *([table(DETAIL_HEADINGS, details)] if (details := detail_rows(measured)) else []),
         NOTES.format(share=CORE_SHARE_NEEDED),
+        *([compared] if (compared := told_of_machine(costs_of(measured))) else []),
     ]
     remarks = [f"- {name} was not measured: {why}" for name, why in measured.not_measured.items()]
     remarks += [f"- {failure}" for failure in measured.failures]

@@ -40,6 +40,14 @@ def test_ratios_are_those_of_the_run_and_of_nobody_who_was_not_measured() -> Non
     assert "| Portkey | – | – |" in alone
 
 
+def test_a_slower_machine_is_told_of_by_what_the_others_took() -> None:
+    told = published.costs(run(ao=0.3, nginx=0.019 * 1.2, portkey=2.7 * 1.5, litellm=13.8 * 1.6))
+    assert "took 1.50 times the CPU" in told
+    assert "nginx 1.20, portkey 1.50, litellm 1.60" in told
+    assert "call is 0.200 ms" in told
+    assert "the machine of the budget" not in published.costs(run(ao=0.3))
+
+
 def test_who_does_not_keep_up_has_no_latency() -> None:
     told = published.costs(run(ao=0.2, litellm=9.0))
     assert "| LiteLLM | 111 | 9.000 | – | – |" in told
