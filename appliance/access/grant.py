@@ -66,11 +66,18 @@ def grants(
     accounts = {place: _account(place, each, sums) for place, each in caps.items() if each.counts}
     licence = (Account("licence", "licence", "The licence", Caps(rpm=rpm, tpm=tpm)),) if rpm or tpm else ()
     made: dict[str, Grant] = {}
+    # Thousands of keys lie below a few places, and a worker asks for all of them whenever anything changes.
+    shared: dict[tuple[str, str, str], tuple[tuple[Account, ...], tuple[Bound, ...]]] = {}
     for key in keys:
-        above = _places_above(key)
-        counted = tuple(accounts[place] for place in (*above, of_key(key.account)) if place in accounts)
-        bounds = tuple(Bound(place.name, caps[place]) for place in above if caps.get(place, NO_CAPS).narrows)
-        made[key.id] = Grant(key, licence + counted, bounds)
+        if (below := (key.org, key.team, key.channel)) not in shared:
+            above = _places_above(key)
+            shared[below] = (
+                licence + tuple(accounts[place] for place in above if place in accounts),
+                tuple(Bound(place.name, caps[place]) for place in above if caps.get(place, NO_CAPS).narrows),
+            )
+        counted, bounds = shared[below]
+        own = accounts.get(of_key(key.account))
+        made[key.id] = Grant(key, counted if own is None else (*counted, own), bounds)
     return made
 
 

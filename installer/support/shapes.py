@@ -28,6 +28,12 @@ SETTINGS: Final[dict[str, Any]] = {
     "body_memory_mib": number,
     "metrics_from": [address],
     "keep_free_mib": number,
+    "admin_listen": name,
+    "tls_certificate": path,
+    "tls_key": path,
+    "tls_client_ca": path,
+    "tls_client_crl": path,
+    "tls_client": code,
 }
 
 STATUS: Final[dict[str, Any]] = {

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import tests.soak.__main__ as soak
 
-from . import growth, ledger, published, quota_cost, reconcile_cost, verify_cost
+from . import growth, ledger, published, quota_cost, reconcile_cost, resting, verify_cost
 from .measure import Bench, Plan, Visit, cores, visit
 from .peers import LiteLLM, Portkey
 from .processes import BenchError, pinned
@@ -23,11 +23,11 @@ SUBJECTS: tuple[Subject, ...] = (*OWN_SUBJECTS, LiteLLM(), Portkey())
 
 EPILOG = """\
 The subject runs on one core, load and upstream on another. Per round and subject: closed loop, streams in closed loop,
-200 requests/s, paced streams. Then how cost grows, what caps, believing, the ledger and reconciling cost, and a short
-soak. All of it takes about ten minutes (`make soak` is the long one). The report goes to standard output and to
-.bench/report.md and .bench/report.json; what the subjects said is in .bench/logs. --keep also puts it under its date
-into tests/bench/reports, and its table into README.md. The exit code is 1 if anything could not be measured right;
-being slow is no error.
+200 requests/s, paced streams. Then what this machine's caches keep, how cost grows, what caps, believing, the ledger
+and reconciling cost, and a short soak. All of it takes about ten minutes (`make soak` is the long one). The report goes
+to standard output and to .bench/report.md and .bench/report.json; what the subjects said is in .bench/logs. --keep also
+puts it under its date into tests/bench/reports, and its table into README.md. The exit code is 1 if anything could not
+be measured right; being slow is no error.
 """
 
 
@@ -113,6 +113,8 @@ def main() -> int:
         say("bench: interrupted")
         return 130
     print(write(measured, OUTPUT), end="")
+    say("what the caches of this machine keep")
+    resting.append_to(OUTPUT / "report.md")
     say("how cost grows")
     growth.append_to(OUTPUT / "report.md")
     say("what caps cost")

@@ -7,12 +7,18 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from appliance.gateway.snapshot import take_snapshot
+from tests.appliance.papers import NOW
+from tests.appliance.sites import any_secret, licensed_site
+
+from . import verify_cost
 from .measure import EVENTS_PER_STREAM, REQUEST_BYTES, ClosedLoop, Visit, chat, cores
 from .processes import BenchError, read_stat, running
 from .report import figures
@@ -231,3 +237,9 @@ def test_help_names_every_option() -> None:
     command = [sys.executable, "-m", "tests.bench", "--help"]
     said = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
     assert all(option in said for option in ("--quick", "--rounds", "--seconds", "--only"))
+
+
+def test_the_keys_that_a_site_is_filled_with_are_keys_to_a_worker(tmp_path: Path) -> None:
+    with closing(licensed_site(tmp_path / "state")) as site:
+        verify_cost.fill_keys(site, 3)
+        assert len(take_snapshot(site, any_secret, NOW).keys) == 3

@@ -56,7 +56,11 @@ def fill_keys(site: Site, count: int) -> None:
         for number in range(have, count)
     ]  # fmt: skip
     with transaction(site.database) as db:
-        db.executemany("INSERT INTO api_keys VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)", rows)
+        db.executemany(
+            "INSERT INTO api_keys (id, prefix, hash, name, org, team, created_at, expires_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            rows,
+        )
 
 
 def lines() -> list[str]:

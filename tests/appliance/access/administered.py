@@ -14,6 +14,7 @@ from appliance.access.password import Cost
 from appliance.access.roles import Granted
 from appliance.access.totp import code_at, step_at
 from appliance.operations.administrators import Enrolment, create_administrator
+from appliance.operations.audit import read_trail
 from appliance.operations.sign_in import Credentials, SignedIn, sign_in
 from appliance.state.site import Site
 from tests.appliance.papers import NOW, entropy
@@ -58,3 +59,8 @@ def let_in(site: Site, made: Enrolment, now: datetime, origin: Origin = DESK) ->
 
 def acting(site: Site, by: Principal) -> Site:
     return replace(site, by=by)
+
+
+def acts(site: Site, act: str) -> list[str]:
+    """Whom or what the trail says this was done to."""
+    return [each.subject for each in read_trail(site) if each.act == act]

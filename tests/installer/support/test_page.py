@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import installer
+from appliance.settings import Settings
 from installer.support import forms
 from installer.support.collect import PARTS
 from installer.support.log_lines import STEPS
@@ -62,6 +63,10 @@ def test_the_page_lists_what_the_allow_lists_have() -> None:
     for name in TABLES:
         assert f"<!-- {name} -->" in page
     assert page == with_tables(page)
+
+
+def test_every_setting_of_the_host_has_a_form() -> None:
+    assert set(SETTINGS) == set(Settings.model_fields)
 
 
 def test_the_page_names_every_part_label_and_step() -> None:
