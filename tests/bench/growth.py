@@ -31,7 +31,8 @@ SOAKED_CALLS = 100_000
 
 @dataclass(frozen=True)
 class Case:
-    """One row: what is grown, and to what. `body_bytes` is about how long the request is."""
+    """One row: what is grown, and to what. `body_bytes` is about how long the request is; `rate` is in calls a second,
+    0 for as many as it takes."""
 
     grown: str
     label: str
@@ -41,6 +42,7 @@ class Case:
     connections: int = 32
     body_bytes: int = 1200
     streams: bool = False
+    rate: float = 0
     seconds: float = 3.0
 
 
@@ -53,6 +55,7 @@ CASES: tuple[Case, ...] = (
         for label, size in (("1 KB", 1_000), ("10 KB", 10_000), ("100 KB", 100_000), ("1 MB", 10**6), ("10 MB", 10**7))
     ),
     *(Case("workers, on the same core", f"{n}", workers=n) for n in (1, 2)),
+    *(Case("calls a second asked for", f"{n:,}", rate=n) for n in (200, 500, 1_000)),
 )
 SOAKED = Case("calls so far", f"{SOAKED_CALLS:,}", seconds=10.0)
 
@@ -131,6 +134,7 @@ def _loaded(case: Case, child: Child, endpoint: Endpoint, bench: Bench) -> Row:
         case.connections,
         case.seconds,
         WARM_UP,
+        case.rate,
         events=EVENTS_PER_STREAM if case.streams else 0,
     )
     result = run_load(bench.load_program, endpoint, load, bench.load_core, bench.scratch)
