@@ -113,11 +113,12 @@ class Gateway:
         journal = str(self.state / "journal")
         found = []
         for process in [each for each in Path("/proc").iterdir() if each.name.isdigit()]:
-            # A process may end while it is looked at.
+            # A process may end while it is looked at, and one that lives may close a file.
             with suppress(OSError):
-                held = [str(each.readlink()) for each in (process / "fd").iterdir()]
-                if any(name.startswith(journal) and name.endswith(".journal") for name in held):
-                    found.append(int(process.name))
+                for each in (process / "fd").iterdir():
+                    name = _target(each)
+                    if name.startswith(journal) and name.endswith(".journal"):
+                        found.append(int(process.name))
         return sorted({pid for pid in found if self.process is None or pid != self.process.pid})
 
     def listens(self) -> bool:
@@ -149,3 +150,10 @@ class Gateway:
             time.sleep(0.02)
         assert len(found) == 1, f"{len(found)} entries of {request_id}"
         return found[0]
+
+
+def _target(link: Path) -> str:
+    try:
+        return str(link.readlink())
+    except FileNotFoundError:
+        return ""

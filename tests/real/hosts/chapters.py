@@ -202,6 +202,24 @@ def _environment(story: Story) -> dict[str, str]:
     return dict(each.split("=", 1) for each in told.split("\0") if each)
 
 
+_POLICIES = """
+import os, pathlib, sys
+left = [sys.argv[1]]
+while left:
+    for task in pathlib.Path(f"/proc/{left.pop()}/task").iterdir():
+        print(os.sched_getscheduler(int(task.name)))
+        left += (task / "children").read_text().split()
+"""
+
+
+def threads_take_turns(story: Story) -> None:
+    """The filter of system calls keeps the gateway from asking for that itself: the unit has it so."""
+    main = story.host.run("systemctl", "show", "ao", "-p", "MainPID", "--value").out.strip()
+    policies = story.host.run(PYTHON, "-c", _POLICIES, main).out.split()
+    assert len(policies) > 4, "more than one process, with more than one thread"
+    assert set(policies) == {str(os.SCHED_BATCH)}
+
+
 def addresses_are_kept_to(story: Story) -> None:
     """And only by the policy: without it, the same packets arrive."""
     for address in (DENIED, ALLOWED):

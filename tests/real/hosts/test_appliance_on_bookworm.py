@@ -33,6 +33,7 @@ def test_a_host_gets_the_appliance_and_is_rid_of_it(releases: Releases, vendor: 
             tell(chapters.the_unit_is_hardened)
             tell(chapters.set_up)
             tell(chapters.secrets_are_credentials)
+            tell(chapters.threads_take_turns)
             tell(chapters.addresses_are_kept_to)
             tell(chapters.an_upgrade_that_is_never_ready, "0.3.0")
             tell(chapters.a_file_that_the_vendor_did_not_sign_is_refused)
