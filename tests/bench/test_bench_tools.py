@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -18,10 +19,11 @@ from appliance.gateway.snapshot import take_snapshot
 from tests.appliance.papers import NOW
 from tests.appliance.sites import any_secret, licensed_site
 
-from . import verify_cost
+from . import resting, subjects, verify_cost
 from .measure import EVENTS_PER_STREAM, REQUEST_BYTES, ClosedLoop, Visit, chat, cores
 from .processes import BenchError, read_stat, running
 from .report import figures
+from .subjects import wait_until_settled
 from .tools import Endpoint, Load, LoadResult, compile_tool, run_load, serving_upstream
 
 STRICT = ("-Wall", "-Wextra", "-Werror")
@@ -243,3 +245,29 @@ def test_the_keys_that_a_site_is_filled_with_are_keys_to_a_worker(tmp_path: Path
     with closing(licensed_site(tmp_path / "state")) as site:
         verify_cost.fill_keys(site, 3)
         assert len(take_snapshot(site, any_secret, NOW).keys) == 3
+
+
+def test_load_waits_for_what_a_subject_still_does_after_its_start(tmp_path: Path) -> None:
+    busy = "import time\nwhile time.process_time() < 1.5: pass\ntime.sleep(60)"
+    with running("busy", [sys.executable, "-c", busy], cores()[0], tmp_path) as child:
+        used = wait_until_settled(child)
+        assert used >= 1.4, "all of what it did, and not what it had done at the first look"
+        assert child.cpu_seconds() - used < 0.1
+
+
+def test_one_that_never_rests_is_measured_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subjects, "SETTLE_SECONDS", 1.0)
+    with running("restless", [sys.executable, "-c", "while True: pass"], cores()[0], tmp_path) as child:
+        wait_until_settled(child)
+        child.check()
+
+
+def test_a_pause_is_made_each_time_and_is_no_part_of_the_work() -> None:
+    made: list[None] = []
+
+    def pause() -> None:
+        made.append(None)
+        time.sleep(0.05)
+
+    assert resting.microseconds(pause, times=5) < 50_000
+    assert len(made) == 5
