@@ -8,11 +8,11 @@ ARGS   ?=
 SECONDS ?= 30
 RUNTIME ?=
 ARCH    ?= $(shell uname -m)
-BUILDS ?= 1
+BUILDS ?= $(shell nproc)
 ROUNDS ?= 2000
 JOBS   ?= 2
 
-.PHONY: run test test-vm test-vm-install test-hosts report-hosts test-aarch64 test-release-aarch64 check format bench crash fuzz soak clients report-picture lock wheels runtime bundle bundle-check image image-check packages packages-check test-packages clean
+.PHONY: run test test-vm test-vm-install test-hosts report-hosts test-aarch64 test-release-aarch64 check format bench crash fuzz soak clients report-picture lock wheels runtime runtimes runtime-profile bundle bundle-check image image-check packages packages-check test-packages clean
 
 run: $(VENV)/.checkout  ## a licensed gateway that answers OpenAI clients on 127.0.0.1:8080
 	$(BIN)/ao quickstart $(ARGS)
@@ -88,22 +88,29 @@ wheels: $(VENV)/.development  ## dist/: the customer's wheel and the vendor's
 runtime: $(VENV)/.development  ## CPython for hosts that have none, from its sources: ARCH=x86_64 or aarch64, ten minutes or more
 	$(BIN)/python packaging/runtime build --arch $(ARCH) --jobs $(BUILDS)
 
-bundle: $(VENV)/.development  ## dist/: ao-appliance-<version>-linux-<arch>.run for both machines, and release.unsigned.json
+# What ships is tuned, so it is never made with the prebuilt runtime that tests may use.
+runtimes: $(VENV)/.development
+	for arch in $$(uname -m) x86_64 aarch64; do $(BIN)/python packaging/runtime build --unless-kept --arch $$arch --jobs $(BUILDS) >&2 || exit; done
+
+runtime-profile: $(VENV)/.development  ## count anew what the gateway runs of CPython, by which its build is tuned; after a new version of it
+	$(BIN)/python packaging/runtime profile --jobs $(BUILDS)
+
+bundle: runtimes  ## dist/: ao-appliance-<version>-linux-<arch>.run for both machines, and release.unsigned.json
 	$(BIN)/python packaging/bundle make $(ARGS)
 
-bundle-check: $(VENV)/.development  ## the same twice, the second time from nothing kept, compared byte by byte
+bundle-check: runtimes  ## the same twice, the second time from nothing kept, compared byte by byte
 	$(BIN)/python packaging/bundle check $(ARGS)
 
-packages: $(VENV)/.development  ## dist/: the same release as a deb and an rpm for both machines, listed in release.unsigned.json
+packages: runtimes  ## dist/: the same release as a deb and an rpm for both machines, listed in release.unsigned.json
 	$(BIN)/python packaging/deb_rpm make $(ARGS)
 
-packages-check: $(VENV)/.development  ## the same twice, compared byte by byte
+packages-check: runtimes  ## the same twice, compared byte by byte
 	$(BIN)/python packaging/deb_rpm check $(ARGS)
 
-image: $(VENV)/.development  ## dist/: the same release as an OCI image and a Helm chart for both machines (after bundle: one release.unsigned.json)
+image: runtimes  ## dist/: the same release as an OCI image and a Helm chart for both machines (after bundle: one release.unsigned.json)
 	$(BIN)/python packaging/image make $(ARGS)
 
-image-check: $(VENV)/.development  ## the same twice, the second time from nothing kept, compared byte by byte
+image-check: runtimes  ## the same twice, the second time from nothing kept, compared byte by byte
 	$(BIN)/python packaging/image check $(ARGS)
 
 clean:

@@ -113,17 +113,23 @@ def _built_in(pins: Pins) -> tuple[str, ...]:
 
 
 def _parts_key(arch: str, where: Places) -> str:
-    digest = hashlib.sha256(inputs_key().encode())
+    digest = hashlib.sha256(inputs_key().encode() + (b"" if is_own(arch, where) else b" prebuilt"))
     for file in (where.lock(arch), *(HERE / name for name in FOREIGN), HERE.parent / "runtime/unpack.py"):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
 
 
+def is_own(arch: str, where: Places) -> bool:
+    """Whether the runtime is this tree's own build, which is tuned; else it is the prebuilt one, good enough to test
+    with where nobody wants to wait."""
+    return own_archive(arch, where.runtimes[-1]).is_file()
+
+
 def _lay_runtime(into: Path, arch: str, where: Places, pins: Pins) -> None:
-    if found := prebuilt(pins, arch, where.runtimes):
+    if is_own(arch, where):
+        unpack(own_archive(arch, where.runtimes[-1]), into, built_in=None)
+    elif found := prebuilt(pins, arch, where.runtimes):
         unpack(found[0], into, built_in=found[1].built_in)
-    elif (own := own_archive(arch, where.runtimes[-1])).is_file():
-        unpack(own, into, built_in=None)
     else:
         raise InputMissing(
             f"No runtime for {arch} is kept in {', '.join(map(str, where.runtimes))}. "
@@ -142,7 +148,7 @@ def _lay_runtime(into: Path, arch: str, where: Places, pins: Pins) -> None:
 def native_python(where: Places, pins: Pins) -> Path:
     """A Python that runs here, of the version that runs there: bytecode does not depend on the machine."""
     arch = os.uname().machine
-    kept = where.cache / f"native-{arch}-{inputs_key()}"
+    kept = where.cache / f"native-{arch}-{inputs_key()}{'' if is_own(arch, where) else '-prebuilt'}"
     if not kept.is_dir():
         where.cache.mkdir(parents=True, exist_ok=True)
         making = Path(tempfile.mkdtemp(dir=where.cache, prefix=".making-"))

@@ -11,8 +11,20 @@ from pathlib import Path
 
 from runtime import fetch
 from runtime.errors import RuntimeUnavailable, ToolMissing
-from runtime.pins import Pins
-from runtime.recipes import PREFIX, TOOLS, WRAPPERS, Workshop, environment, recipe, wrapper
+from runtime.pins import PROFILE, Pins, inputs_key
+from runtime.recipes import (
+    BUILD,
+    PREFIX,
+    TOOLS,
+    WRAPPERS,
+    Tuning,
+    Workshop,
+    counting,
+    environment,
+    recipe,
+    tuned_by,
+    wrapper,
+)
 from runtime.unpack import without_folder
 
 LEFT_OUT = ("config-3.13", "idlelib", "tkinter", "turtledemo", "pydoc_data", "__pycache__", "ensurepip")
@@ -21,23 +33,46 @@ LEFT_OUT = ("config-3.13", "idlelib", "tkinter", "turtledemo", "pydoc_data", "__
 def build(arch: str, pins: Pins, folder: Path, native: Path | None, jobs: int, say: Callable[[str], None]) -> Path:
     """Makes `folder/cpython-<arch>.tar.zst`; `native` is a Python of this version that runs here, for a foreign `arch`.
 
-    A part that is done is not made again, so an interrupted build goes on. Raises RuntimeUnavailable with the last
-    lines of what failed.
+    A part that is done is not made again, so an interrupted build goes on; one that other inputs made is. Raises
+    RuntimeUnavailable with the last lines of what failed.
     """
+    profile = folder / arch / PROFILE.name
+    profile.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(PROFILE, profile)
+    shop = _workshop(arch, pins, folder, arch, native, jobs, tuned_by(profile))
+    _make_parts(shop, pins, folder, say)
+    return _pack(shop, folder / f"cpython-{arch}.tar.zst")
+
+
+def build_counting(library: Path, pins: Pins, folder: Path, jobs: int, say: Callable[[str], None]) -> Path:
+    """The interpreter for this machine that counts what it runs. Raises RuntimeUnavailable."""
+    shop = _workshop(BUILD.partition("-")[0], pins, folder, "counting", None, jobs, counting(library))
+    _make_parts(shop, pins, folder, say)
+    return _installed(shop) / "bin/python3.13"
+
+
+def _workshop(
+    arch: str, pins: Pins, folder: Path, name: str, native: Path | None, jobs: int, tuning: Tuning
+) -> Workshop:
+    return Workshop(arch, folder / name, fetch.compiler(pins, folder / "zig"), jobs, pins.epoch, native, tuning)
+
+
+def _make_parts(shop: Workshop, pins: Pins, folder: Path, say: Callable[[str], None]) -> None:
     if missing := [f"{tool} (package {package})" for tool, package in TOOLS.items() if not shutil.which(tool)]:
         raise ToolMissing(f"The build needs {', '.join(missing)}.")
     archives = fetch.sources(pins, folder / "sources")
-    zig = fetch.compiler(pins, folder / "zig")
-    shop = Workshop(arch, folder / arch, zig, jobs, pins.epoch, native)
     _lay_wrappers(shop)
     for source in pins.sources:
-        done = shop.folder / f"{source.name}.done"
+        done = shop.folder / f"{source.name}-{inputs_key()}.done"
         if done.exists():
             continue
-        say(f"{arch}: {source.name} {source.version}")
+        say(f"{shop.folder.name}: {source.name} {source.version}")
         _make(source.name, archives[source.name], shop)
         done.touch()
-    return _pack(shop, folder / f"cpython-{arch}.tar.zst")
+
+
+def _installed(shop: Workshop) -> Path:
+    return shop.folder / "out" / PREFIX.lstrip("/")
 
 
 def _lay_wrappers(shop: Workshop) -> None:
@@ -72,7 +107,7 @@ def _make(name: str, archive: Path, shop: Workshop) -> None:
 
 def _pack(shop: Workshop, target: Path) -> Path:
     """One folder, `python-<arch>`: the interpreter and its library, with no name of the folder it was built in."""
-    installed = shop.folder / "out" / PREFIX.lstrip("/")
+    installed = _installed(shop)
     files = [installed / "bin/python3.13"]
     for file in sorted((installed / "lib/python3.13").rglob("*")):
         parts = file.relative_to(installed / "lib/python3.13").parts

@@ -10,7 +10,9 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PINS = HERE / "pins.json"
-INPUTS = ("pins.json", "build.py", "recipes.py")
+PROFILE = HERE / "cpython.profdata"
+"""What the gateway's load runs of the interpreter, and how often: `make runtime-profile` counts it anew."""
+INPUTS = ("pins.json", "build.py", "recipes.py", PROFILE.name)
 """The files that decide what a build makes: a change in one of them makes another runtime."""
 
 

@@ -2,7 +2,9 @@
 
 The compiler is `zig cc` behind a wrapper on the path, for a C library of 2.28 whatever this machine has. Everything is
 static but the C library itself. OpenSSL is told of a folder that does not exist for its engines and providers, and of
-/etc/ssl for the authorities; nothing is taken from the folder that all this is built in.
+/etc/ssl for the authorities; nothing is taken from the folder that all this is built in. The interpreter is tuned by
+what the gateway's load runs of it: counts that another build of it made (clang's User's Manual, "Profiling with
+Instrumentation"). They are of its source, so one profile serves both machines.
 """
 
 from __future__ import annotations
@@ -44,6 +46,24 @@ class Command:
 
 
 @dataclass(frozen=True)
+class Tuning:
+    """What the interpreter is compiled and linked with, beside what every part is."""
+
+    compiled: tuple[str, ...] = ()
+    linked: tuple[str, ...] = ()
+
+
+def tuned_by(profile: Path) -> Tuning:
+    """Compiled for what the profile says is run often. What it does not know of is no fault: it was not run."""
+    return Tuning((f"-fprofile-use={profile}", "-Wno-profile-instr-unprofiled", "-Wno-profile-instr-out-of-date"))
+
+
+def counting(library: Path) -> Tuning:
+    """Counts what it runs. `library` writes the counts when a process ends."""
+    return Tuning(("-fprofile-instr-generate",), (str(library), "-Wl,-u,__llvm_profile_runtime"))
+
+
+@dataclass(frozen=True)
 class Workshop:
     """Where a build takes place. `native`: a Python of the same version that runs here, for another machine's build."""
 
@@ -53,6 +73,7 @@ class Workshop:
     jobs: int
     epoch: int
     native: Path | None
+    tuning: Tuning = Tuning()
 
     @property
     def dependencies(self) -> Path:
@@ -164,9 +185,13 @@ def _cpython(shop: Workshop) -> tuple[Command, ...]:
     if shop.native is not None:
         across += (f"--host={shop.host}", f"--build={BUILD}", f"--with-build-python={shop.native}")
     options = ("--disable-test-modules", "--without-ensurepip", "--with-pkg-config=yes", "--enable-ipv6")
+    flags = environment(shop, "")
+    compiled = " ".join((flags["CFLAGS"], *shop.tuning.compiled))
+    linked = " ".join((flags["LDFLAGS"], *shop.tuning.linked))
+    configure = ("env", "CONFIG_SITE=config.site", f"CFLAGS={compiled}", f"LDFLAGS={linked}", "./configure")
     return (
         Command(("sh", "-c", "printf 'ac_cv_file__dev_ptmx=yes\\nac_cv_file__dev_ptc=no\\n' > config.site")),
-        Command(("env", "CONFIG_SITE=config.site", "./configure", *across, *options, f"--prefix={PREFIX}")),
+        Command((*configure, *across, *options, f"--prefix={PREFIX}")),
         Command(("make", "-s", f"-j{shop.jobs}")),
         Command(("make", "-s", f"DESTDIR={shop.folder / 'out'}", "install")),
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 from bundle.facts import ARCHITECTURES, Facts, read_facts
 from bundle.places import ROOT, Places, places
 from bundle.run_file import pack
-from bundle.tree import assemble
+from bundle.tree import assemble, is_own
 from image.archive import Opened, open_image
 from image.make import make_image
 from image.oci import name_of
@@ -55,7 +55,7 @@ def made(arch: str) -> Made:
     """The release of this tree, from the cache where it was made before."""
     assert arch in ARCHITECTURES
     known = where()
-    kept = known.cache / f"made-{arch}-{_key()}"
+    kept = known.cache / f"made-{arch}-{_key()}{_kind(arch, known)}"
     with _alone(known.cache / f".{kept.name}.lock"):
         if not kept.is_dir():
             with _making(kept, known) as making:
@@ -99,7 +99,7 @@ class MadeImage:
 def made_image(of: Made) -> MadeImage:
     """The image of this tree's release, from the cache where it was made before."""
     known = where()
-    kept = known.cache / f"image-{of.facts.arch}-{_key((*SOURCES, 'packaging/image'))}"
+    kept = known.cache / f"image-{of.facts.arch}-{_key((*SOURCES, 'packaging/image'))}{_kind(of.facts.arch, known)}"
     with _alone(known.cache / f".{kept.name}.lock"):
         if not kept.is_dir():
             with _making(kept, known) as making:
@@ -107,6 +107,10 @@ def made_image(of: Made) -> MadeImage:
             _forget(known.cache, f"image-{of.facts.arch}")
     file = kept / name_of(of.facts)
     return MadeImage(of, file, open_image(file))
+
+
+def _kind(arch: str, known: Places) -> str:
+    return "" if is_own(arch, known) else "-prebuilt"
 
 
 def _key(sources: Sequence[str] = SOURCES) -> str:
