@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from bundle.places import Places
-from runtime import build, commands, fetch
+from bundle.tree import is_own
+from runtime import build, commands, fetch, profile
 from runtime.cache import own_archive, prebuilt, sha256_of
 from runtime.errors import ArchiveChanged, RuntimeUnavailable
-from runtime.pins import PINS, Archive, Pins, inputs_key, read_pins
-from runtime.recipes import PREFIX, Workshop, environment, recipe, wrapper
+from runtime.pins import INPUTS, PINS, PROFILE, Archive, Pins, inputs_key, read_pins
+from runtime.recipes import PREFIX, Workshop, counting, environment, recipe, tuned_by, wrapper
 from runtime.unpack import unpack, without_folder
 
 FOLDER = "/tmp/bundle"
@@ -113,6 +114,48 @@ def test_everything_is_compiled_for_the_oldest_c_library_and_linked_in(arch: str
     assert known["SOURCE_DATE_EPOCH"] == "0"
     assert f"-ffile-prefix-map={tmp_path}=/nonexist" in known["CFLAGS"]
     assert "PYTHONPATH" not in known
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "aarch64"])
+def test_the_interpreter_alone_is_compiled_by_the_profile_and_a_build_that_counts_by_none(
+    arch: str, tmp_path: Path
+) -> None:
+    def words(shop: Workshop, name: str) -> str:
+        return " ".join(word for command in recipe(name, shop) for word in command.arguments)
+
+    native = Path("/native") if arch == "aarch64" else None
+    tuned = Workshop(arch, tmp_path, Path("/zig"), 1, 0, native, tuned_by(Path("/counts")))
+    assert f"CFLAGS={environment(tuned, '')['CFLAGS']} -fprofile-use=/counts" in words(tuned, "cpython")
+    assert "profile" not in words(tuned, "openssl") + words(tuned, "sqlite")
+    counts = Workshop(arch, tmp_path, Path("/zig"), 1, 0, native, counting(Path("/library.a")))
+    assert "-fprofile-instr-generate" in words(counts, "cpython")
+    assert "LDFLAGS=-s /library.a" in words(counts, "cpython")
+    assert "-fprofile-use" not in words(counts, "cpython")
+
+
+def test_the_profile_is_kept_with_the_sources_and_is_one_of_the_things_that_make_a_runtime() -> None:
+    assert PROFILE.name in INPUTS
+    assert PROFILE.read_bytes()[:8] == b"\xfflprofi\x81"
+
+
+def test_our_own_build_goes_before_the_prebuilt_one(tmp_path: Path) -> None:
+    where = Places(tmp_path, tmp_path / "cache", (tmp_path / "shared", tmp_path / "runtimes"))
+    assert not is_own("x86_64", where)
+    own = own_archive("x86_64", tmp_path / "runtimes")
+    own.parent.mkdir()
+    own.write_bytes(b"archive")
+    assert is_own("x86_64", where)
+    assert not is_own("aarch64", where)
+
+
+def test_counting_anew_says_which_package_it_lacks_and_leaves_the_profile_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sha256_of(PROFILE)
+    monkeypatch.setattr(profile, "LIBRARY", tmp_path / "libclang_rt.profile.a")
+    assert commands.main(["profile", "--work", str(tmp_path)]) == 1
+    assert "package libclang-rt-19-dev" in capsys.readouterr().err
+    assert sha256_of(PROFILE) == before
 
 
 def test_a_source_that_is_kept_is_not_fetched_and_one_that_is_not_the_pinned_one_is(tmp_path: Path) -> None:
