@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from runtime.build import build_counting
@@ -18,23 +18,32 @@ from runtime.recipes import BUILD
 
 LLVM = Path("/usr/lib/llvm-19")
 """Its counts are read by the pinned compiler, which is one version further and has no such tools itself."""
-LIBRARY = LLVM / f"lib/clang/19/lib/linux/libclang_rt.profile-{BUILD.partition('-')[0]}.a"
-MERGE = LLVM / "bin/llvm-profdata"
+LIBRARY = f"lib/clang/19/lib/linux/libclang_rt.profile-{BUILD.partition('-')[0]}.a"
+MERGE = "bin/llvm-profdata"
 
 
-def count_anew(pins: Pins, work: Path, root: Path, target: Path, jobs: int, say: Callable[[str], None]) -> None:
-    """Replaces `target` by what the load of the checkout `root` runs of the interpreter. Raises RuntimeUnavailable."""
+def count_anew(
+    pins: Pins, work: Path, root: Path, target: Path, jobs: int, say: Callable[[str], None], llvm: Path = LLVM
+) -> None:
+    """Replaces `target` by what the load of the checkout `root` runs of the interpreter. Raises RuntimeUnavailable, and
+    then leaves it as it was."""
     for tool, package in ((LIBRARY, "libclang-rt-19-dev"), (MERGE, "llvm-19")):
-        if not tool.exists():
-            raise ToolMissing(f"Counting needs {tool} (package {package}).")
-    interpreter = build_counting(LIBRARY, pins, work, jobs, say)
+        if not (llvm / tool).exists():
+            raise ToolMissing(f"Counting needs {llvm / tool} (package {package}).")
+    interpreter = build_counting(llvm / LIBRARY, pins, work, jobs, say)
     say("the gateway under its load")
-    with tempfile.TemporaryDirectory(prefix="profile-") as folder:
+    with tempfile.TemporaryDirectory(prefix="profile-", dir=work) as folder:
         _run([sys.executable, "-m", "tests.bench.training", str(interpreter), folder], root)
-        counts = sorted(map(str, Path(folder).glob("*.profraw")))
-        if not counts:
-            raise RuntimeUnavailable("The gateway ran, and no process of it left its counts.")
-        _run([str(MERGE), "merge", "--sparse", "-o", str(target), *counts], root)
+        merge(sorted(Path(folder).glob("*.profraw")), target, llvm)
+
+
+def merge(counts: Sequence[Path], target: Path, llvm: Path = LLVM) -> None:
+    """Replaces `target` by these counts, added up. Raises RuntimeUnavailable, and then leaves it as it was."""
+    if not counts:
+        raise RuntimeUnavailable("The gateway ran, and no process of it left its counts.")
+    merged = counts[0].with_name("merged.profdata")
+    _run([str(llvm / MERGE), "merge", "--sparse", "-o", str(merged), *map(str, counts)], merged.parent)
+    target.write_bytes(merged.read_bytes())
 
 
 def _run(command: list[str], folder: Path) -> None:

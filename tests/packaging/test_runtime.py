@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from bundle.places import Places
-from bundle.tree import is_own
+from bundle.tree import is_own, native_python
 from runtime import build, commands, fetch, profile
 from runtime.cache import own_archive, prebuilt, sha256_of
-from runtime.errors import ArchiveChanged, RuntimeUnavailable
+from runtime.errors import ArchiveChanged, RuntimeUnavailable, ToolMissing
 from runtime.pins import INPUTS, PINS, PROFILE, Archive, Pins, inputs_key, read_pins
 from runtime.recipes import PREFIX, Workshop, counting, environment, recipe, tuned_by, wrapper
 from runtime.unpack import unpack, without_folder
@@ -140,22 +140,53 @@ def test_the_profile_is_kept_with_the_sources_and_is_one_of_the_things_that_make
 
 def test_our_own_build_goes_before_the_prebuilt_one(tmp_path: Path) -> None:
     where = Places(tmp_path, tmp_path / "cache", (tmp_path / "shared", tmp_path / "runtimes"))
+    for name in ("shared", "runtimes"):
+        (tmp_path / name).mkdir()
+    given = archive(tmp_path / "shared", {"bin/python3.13": b"prebuilt", "lib/python3.13/os.py": b""})
+    pins = pins_with(Archive(given.name, sha256_of(given), FOLDER))
     assert not is_own("x86_64", where)
-    own = own_archive("x86_64", tmp_path / "runtimes")
-    own.parent.mkdir()
-    own.write_bytes(b"archive")
+    assert native_python(where, pins).read_bytes() == b"prebuilt"
+    own = archive(tmp_path / "runtimes", {"bin/python3.13": b"our own", "lib/python3.13/os.py": b""})
+    own.rename(own_archive("x86_64", own.parent))
     assert is_own("x86_64", where)
     assert not is_own("aarch64", where)
+    assert native_python(where, pins).read_bytes() == b"our own"
 
 
-def test_counting_anew_says_which_package_it_lacks_and_leaves_the_profile_as_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("there", "package"), [((), "libclang-rt-19-dev"), ((profile.LIBRARY,), "llvm-19")], ids=["library", "merge"]
+)
+def test_counting_anew_says_which_package_it_lacks_before_it_builds(
+    there: tuple[str, ...], package: str, tmp_path: Path
 ) -> None:
-    before = sha256_of(PROFILE)
-    monkeypatch.setattr(profile, "LIBRARY", tmp_path / "libclang_rt.profile.a")
-    assert commands.main(["profile", "--work", str(tmp_path)]) == 1
-    assert "package libclang-rt-19-dev" in capsys.readouterr().err
-    assert sha256_of(PROFILE) == before
+    for tool in there:
+        (tmp_path / "llvm" / tool).parent.mkdir(parents=True)
+        (tmp_path / "llvm" / tool).touch()
+    said: list[str] = []
+    with pytest.raises(ToolMissing, match=rf"\(package {package}\)"):
+        profile.count_anew(
+            read_pins(), tmp_path / "work", tmp_path, tmp_path / "old", 1, said.append, tmp_path / "llvm"
+        )
+    assert not said
+    assert not (tmp_path / "work").exists()
+
+
+def test_counts_that_cannot_be_added_up_leave_the_profile_as_it_was(tmp_path: Path) -> None:
+    old, counts, tool = tmp_path / "old", tmp_path / "1.profraw", tmp_path / "llvm" / profile.MERGE
+    old.write_bytes(b"profile")
+    counts.write_bytes(b"counts")
+    tool.parent.mkdir(parents=True)
+    # As a full disk would have it: half of a file, and an exit code.
+    tool.write_text('#!/bin/sh\nprintf half > "$4"\necho no space >&2\nexit 1\n')
+    tool.chmod(0o755)
+    with pytest.raises(RuntimeUnavailable, match="no space"):
+        profile.merge([counts], old, tmp_path / "llvm")
+    with pytest.raises(RuntimeUnavailable, match="no process"):
+        profile.merge([], old, tmp_path / "llvm")
+    assert old.read_bytes() == b"profile"
+    tool.write_text('#!/bin/sh\nprintf new > "$4"\n')
+    profile.merge([counts], old, tmp_path / "llvm")
+    assert old.read_bytes() == b"new"
 
 
 def test_a_source_that_is_kept_is_not_fetched_and_one_that_is_not_the_pinned_one_is(tmp_path: Path) -> None:
