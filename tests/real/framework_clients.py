@@ -22,13 +22,15 @@ def main(url: str, key: str) -> None:
 
     base = f"{url}/v1"
     given: dict[str, Any] = {"api_key": key, "max_retries": 0}
-    chat = ChatOpenAI(model="llama", base_url=base, max_tokens=8, **given)
+    # A model of random weights that draws its words says nothing at all once in forty calls.
+    chat = ChatOpenAI(model="llama", base_url=base, max_tokens=8, temperature=0, **given)
     tools = ChatOpenAI(model="recorded", base_url=base, **given).bind_tools([Weather])
-    claude = ChatAnthropic(model="llama", base_url=url, max_tokens=8, **given)
+    claude = ChatAnthropic(model="llama", base_url=url, max_tokens=8, temperature=0, **given)
     vectors = OpenAIEmbeddings(model="llama", base_url=base, check_embedding_ctx_length=False, **given)
     client = instructor.from_openai(openai.OpenAI(base_url=base, **given), mode=instructor.Mode.TOOLS)
+    whole = chat.invoke("the heron")
     seen = {
-        "langchain chat": chat.invoke("the heron").usage_metadata,
+        "langchain chat": {"text": whole.content, **whole.usage_metadata},
         "langchain stream": "".join(str(each.content) for each in chat.stream("the heron")),
         "langchain tools": tools.invoke("the heron").tool_calls[0]["args"],
         "langchain embedding": len(vectors.embed_query("the heron")),

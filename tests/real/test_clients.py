@@ -78,7 +78,11 @@ def test_openai_chat_and_its_stream(app: openai.OpenAI, site: Gateway) -> None:
 
 def test_openai_parses_an_answer_of_a_given_shape(app: openai.OpenAI) -> None:
     parsed = app.chat.completions.parse(
-        model="llama", messages=[{"role": "user", "content": QUESTION}], response_format=Verdict, max_tokens=400
+        model="llama",
+        messages=[{"role": "user", "content": QUESTION}],
+        response_format=Verdict,
+        max_tokens=400,
+        temperature=0,
     )
     assert isinstance(parsed.choices[0].message.parsed, Verdict)
 
@@ -102,7 +106,7 @@ def test_openai_embeddings(app: openai.OpenAI, encoding: Literal["float", "base6
 
 
 def test_openai_completions(app: openai.OpenAI) -> None:
-    answer = app.completions.create(model="llama", prompt=QUESTION, max_tokens=4)
+    answer = app.completions.create(model="llama", prompt=QUESTION, max_tokens=4, temperature=0)
     assert answer.usage is not None
     assert answer.usage.completion_tokens == 4
 

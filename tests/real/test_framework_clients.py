@@ -59,7 +59,7 @@ def test_the_vercel_ai_sdk(site: Gateway) -> None:
 def test_langchain_and_instructor(site: Gateway) -> None:
     seen = seen_by(PYTHON, Path(__file__).with_name("framework_clients.py"), site.url, site.key)
     assert seen["langchain chat"]["output_tokens"] > 0
-    assert seen["langchain stream"]
+    assert seen["langchain stream"] == seen["langchain chat"]["text"] != ""
     assert seen["langchain tools"] == seen["instructor"] == {"city": "Köln"}
     assert seen["langchain embedding"] == 64
     assert seen["langchain anthropic"]["output_tokens"] > 0
