@@ -25,7 +25,7 @@ from appliance.gateway.endpoints import endpoints, no_such_path, with_v1
 from appliance.gateway.farewell import Farewell
 from appliance.gateway.metrics import metrics
 from appliance.gateway.slots import Slots
-from appliance.gateway.upstream import Clients
+from appliance.gateway.upstream import UpstreamClient
 from appliance.gateway.worker import Worker
 from appliance.host_process import boot_id, die_with_parent, keep_memory_to_oneself
 from appliance.ledger.journal import Journal
@@ -101,7 +101,7 @@ def open_worker(settings: Settings) -> Worker:
             site.journal_folder, f"{now.strftime('%Y%m%dT%H%M%S')}-{tag}", keep_free=settings.keep_free_mib * 2**20
         ),
         quota=Quota(settings.state_dir / QUOTA_FILE, boot_id=bytes.fromhex(boot_id().replace("-", ""))),
-        clients=Clients(),
+        client=UpstreamClient(),
         slots=Slots(settings.state_dir / "slots"),
         counts=WorkerCounts(),
         tag=tag,

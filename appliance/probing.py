@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 import threading
 import time
 from collections.abc import Iterable
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 from appliance.config.model import Deployment
 from appliance.config.policy import Probe
 from appliance.state.health import HealthFolder, Probed
+from appliance.tls.host_authorities import trust_of_this_host
 
 if TYPE_CHECKING:
     import httpx
@@ -78,9 +78,7 @@ class Prober:
 
         due: dict[Target, float] = {}
         found: dict[str, Probed] = {}
-        async with httpx.AsyncClient(
-            verify=ssl.create_default_context(), trust_env=False, follow_redirects=False
-        ) as client:
+        async with httpx.AsyncClient(verify=trust_of_this_host(), trust_env=False, follow_redirects=False) as client:
             while not self._stopped.is_set():
                 targets = self._targets
                 now = time.monotonic()

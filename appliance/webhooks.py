@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 from appliance.state import outgoing
 from appliance.state.database import Connection, open_database
 from appliance.state.outgoing import Delivery
+from appliance.tls.host_authorities import trust_of_this_host
 from licensing.version import __version__
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ class Sender:
     async def _serve(self, db: Connection, address: Address) -> None:
         import httpx
 
-        context = ssl.create_default_context(cadata=address.ca)
+        context = trust_of_this_host() if address.ca is None else ssl.create_default_context(cadata=address.ca)
         async with httpx.AsyncClient(verify=context, trust_env=False, follow_redirects=False) as client:
             while not self._stopped.is_set():
                 if not await _send_what_is_due(db, client, address):

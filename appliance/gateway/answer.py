@@ -6,6 +6,7 @@ now, or refuses because of this gateway's credentials or config, is UpstreamDown
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from appliance.gateway.errors import (
     UpstreamMisconfigured,
     UpstreamOverloaded,
     UpstreamRefusedRequest,
+    UpstreamTimeout,
 )
 from appliance.gateway.event_stream import Bytes, meter_of
 from appliance.gateway.exchange import Exchange
@@ -47,6 +49,9 @@ EVENT_STREAM = "text/event-stream; charset=utf-8"
 MAY_BE_BYTES = frozenset({"audio/speech", "audio/transcriptions", "audio/translations"})
 MAY_STREAM_UNASKED = MAY_BE_BYTES | {"images/edits"}
 """Endpoints whose request asks for a stream in a part of a form, or by another member than `stream`."""
+
+TOKEN_SECONDS = 60.0
+"""A token's fetching belongs to no call, so it has a limit of its own."""
 
 _NO_SUCH_ENDPOINT = (404, 405, 501)
 _NOTHING_USED = Usage()
@@ -193,7 +198,7 @@ async def _open(client: UpstreamClient, call: Call, route: Route, wire: Wire | N
         raise BodySpent("The model server failed on the upload, which can be given to one server only; send it again.")
     key = route.api_key
     if route.provider.grant is not None and key is not None:
-        key = await _token(client, route.provider.grant, key, call.at)
+        key = await _token(client, route.provider.grant, key, call.at, route.deployment.timeouts.connect_seconds)
     try:
         request = wire.request(call, route.deployment, key)
     except CannotTranslate as exc:
@@ -203,25 +208,28 @@ async def _open(client: UpstreamClient, call: Call, route: Route, wire: Wire | N
     if call.passed:
         request = replace(request, headers=(*request.headers, *call.passed))
     try:
-        return await send(client, request, stream=call.stream)
+        return await send(client, request, route.deployment.timeouts.connect_seconds)
     except UpstreamDown:
         if call.form is not None and call.form.fault is not None:
             raise call.form.fault from None
         raise
 
 
-async def _token(client: UpstreamClient, grant: TokenGrant, credential: str, now: float) -> str:
+async def _token(client: UpstreamClient, grant: TokenGrant, credential: str, now: float, connect_seconds: float) -> str:
     """The access token for a credential. Raises UpstreamDown, UpstreamTimeout: the next deployment may have one."""
 
     async def fetch() -> AccessToken:
         try:
-            reply = await send(client, grant.request(credential, now), stream=False)
-            try:
-                if reply.status != 200:
-                    raise UpstreamDown("The model server's provider gave no access token.")
-                return grant.read(await reply.read(), now)
-            finally:
-                await reply.close()
+            async with asyncio.timeout(TOKEN_SECONDS):
+                reply = await send(client, grant.request(credential, now), connect_seconds)
+                try:
+                    if reply.status != 200:
+                        raise UpstreamDown("The model server's provider gave no access token.")
+                    return grant.read(await reply.read(), now)
+                finally:
+                    await reply.close()
+        except TimeoutError as exc:
+            raise UpstreamTimeout("The model server's provider gave no access token in time.") from exc
         except (ValueError, UnreadableAnswer) as exc:
             raise UpstreamDown("The model server's provider gave no access token.") from exc
 

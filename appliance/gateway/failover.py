@@ -93,8 +93,7 @@ async def _try(worker: Worker, exchange: Exchange, step: Try[Route], left: float
     try:
         try:
             async with asyncio.timeout(min(limit, left)):
-                client = worker.clients.connecting_within(times.connect_seconds)
-                answer = await answer_of(client, exchange, route)
+                answer = await answer_of(worker.client, exchange, route)
         except TimeoutError:
             raise UpstreamTimeout("The model server did not answer in time.") from None
     except GatewayRefusal as refusal:

@@ -24,7 +24,7 @@ from appliance.gateway.health import Health
 from appliance.gateway.request import BODIES_LIMIT_BYTES, BodyWatch
 from appliance.gateway.slots import Slots
 from appliance.gateway.snapshot import JUDGE_SECONDS, Snapshot, take_snapshot
-from appliance.gateway.upstream import Clients
+from appliance.gateway.upstream import UpstreamClient
 from appliance.ledger.entry import Outcome
 from appliance.ledger.journal import SYNC_SECONDS, Journal
 from appliance.observe.worker_counts import WorkerCounts
@@ -45,7 +45,7 @@ class Worker:
         secrets: SecretLookup,
         journal: Journal,
         quota: Quota,
-        clients: Clients,
+        client: UpstreamClient,
         slots: Slots,
         counts: WorkerCounts,
         tag: str,
@@ -71,7 +71,7 @@ class Worker:
         self.bodies = BodyWatch(limit=body_limit)
         self.streams = 0
         self.stream_limit = stream_limit
-        self.clients = clients
+        self.client = client
         self.slots = slots
         self._reports = HealthFolder(site.folder)
         self.refused = RefusedCalls(site.folder, tag)

@@ -132,7 +132,7 @@ def test_on_aarch64_its_own_c_library_carries_what_is_compiled(page: int, tmp_pa
         pytest.skip("qemu-user-static or a runtime for aarch64 is not here")
     made_image(made("aarch64")).opened.unpack(tmp_path)
     code = (
-        "import ssl, sqlite3, granian, ry, nacl.bindings, msgspec, uvloop, platform, resource, re\n"
+        "import ssl, sqlite3, granian, httptools, nacl.bindings, msgspec, uvloop, platform, resource, re\n"
         "import cryptography.hazmat.bindings._rust\n"
         "loaded = set(re.findall(r'(\\S+)/lib(?:c|m|gcc_s)\\.so', open('/proc/self/maps').read()))\n"
         "print(platform.machine(), resource.getpagesize(), *loaded)"

@@ -32,8 +32,8 @@ OWNED = (
         "The server is started in one place for apps, and in one for administrators.",
     ),
     Owned(
-        "ry",
-        ("appliance/gateway/upstream.py",),
+        "httptools",
+        ("appliance/gateway/http_client",),
         "Calls leave the host in one place, where an auditor can look for them.",
     ),
     Owned(
