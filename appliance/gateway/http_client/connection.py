@@ -23,6 +23,7 @@ HELD_LIMIT_BYTES = 64 * 1024
 """Where more of an answer than this waits to be read, no more is taken from the network until half of it is."""
 
 _NO_BODY = (204, 304)
+_VERSIONS = ("1.1", "1.0")
 
 
 class Broken(Exception):
@@ -240,6 +241,8 @@ class Connection(asyncio.Protocol):
         answer = self._answer
         if status < 200 or answer is None:
             return  # 100, 102, 103: the answer is still to come (RFC 9110, section 15.2)
+        if self._parser.get_http_version() not in _VERSIONS:
+            raise Broken("The server speaks another HTTP than 1.")
         coding = headers.get(b"transfer-encoding")
         if coding is not None and coding.lower() != b"chunked":
             raise Broken("The answer is in a coding that was not asked for.")
