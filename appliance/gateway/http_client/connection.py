@@ -147,7 +147,9 @@ class Connection(asyncio.Protocol):
         self._headers = {}
         self._bodiless_bytes = 0
         self._headed = self._until_close = self._keeps = False
-        if isinstance(body, bytes):
+        if self._is_over():
+            answer.fail(Broken("The server closed the connection."))
+        elif isinstance(body, bytes):
             self._transport.writelines((head, body))
         else:
             self._transport.write(head)
@@ -157,7 +159,7 @@ class Connection(asyncio.Protocol):
     def has_gone(self, *, look: bool) -> bool:
         """Whether a connection at rest cannot be used again. With a `look`, also where the server has ended it, or
         said something unasked, and the event loop does not know of it yet."""
-        if self._ended or self._transport.is_closing():
+        if self._is_over():
             return True
         if not look:
             return False
@@ -175,14 +177,17 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     def hold(self) -> None:
-        if not self._held and not self._ended:
+        if not self._held and not self._is_over():
             self._held = True
             self._transport.pause_reading()
 
     def go_on(self) -> None:
-        if self._held and not self._ended:
+        if self._held and not self._is_over():
             self._held = False
             self._transport.resume_reading()
+
+    def _is_over(self) -> bool:
+        return self._ended or self._transport.is_closing()
 
     # asyncio.Protocol
 
@@ -263,7 +268,7 @@ class Connection(asyncio.Protocol):
     def _settle(self) -> None:
         """The answer is whole: the connection is used again where both sides are done with it, and want it."""
         self.go_on()
-        if self._keeps and self._upload is None and not self._transport.is_closing():
+        if self._keeps and self._upload is None and not self._is_over():
             self._rest(self)
         else:
             self.abort()

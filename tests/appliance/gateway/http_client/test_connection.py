@@ -21,6 +21,7 @@ CHUNKED = (
     b"5\r\nhello\r\n1;ext=1\r\n \r\n005\r\nworld\r\n0\r\ntrailer: t\r\n\r\n"
 )
 UNTIL_CLOSE = b"HTTP/1.1 200 OK\r\ncontent-type: a\r\n\r\nhello world"
+STREAM_HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 EARLIER = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nlink: x\r\n\r\n"
 
 
@@ -265,6 +266,35 @@ def test_an_old_answer_that_is_read_late_does_not_move_what_came_after_it() -> N
         assert line.transport.paused
         line.answer.drop()
         assert not line.transport.aborted
+
+    on_a_loop(scene)
+
+
+def test_what_had_come_before_a_fault_is_read_and_then_the_fault_is_told() -> None:
+    async def scene() -> None:
+        line = asked()
+        line.connection.data_received(STREAM_HEAD + b"1d4c0\r\n" + b"x" * 120_000 + b"\r\n1\r\ny\r\n")
+        line.connection.data_received(b"no length\r\n")
+        assert line.transport.aborted
+        chunks = line.answer.chunks()
+        assert (await anext(chunks), await anext(chunks)) == (b"x" * 120_000, b"y")
+        with pytest.raises(Broken):
+            await anext(chunks)
+
+    on_a_loop(scene)
+
+
+def test_a_connection_that_ended_before_it_was_asked_says_so_at_once() -> None:
+    async def scene() -> None:
+        for speaks in (False, True):
+            line = asked()
+            line.connection.data_received(LENGTH)
+            if speaks:
+                line.connection.data_received(b"220 mail ready\r\n")
+            else:
+                line.connection.connection_lost(None)
+            with pytest.raises(Broken):
+                await asyncio.wait_for(line.connection.ask(b"POST / HTTP/1.1\r\n\r\n", b"{}").headed(), 1)
 
     on_a_loop(scene)
 

@@ -166,6 +166,24 @@ def test_a_server_that_breaks_off_is_said_to_have() -> None:
     on_a_loop(scene)
 
 
+def test_a_server_that_speaks_first_or_hangs_up_at_once_is_no_model_server() -> None:
+    async def scene() -> None:
+        for greeting in (b"", b"220 mail ready\r\n"):
+
+            async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter, said: bytes = greeting) -> None:
+                writer.write(said)
+                writer.close()
+
+            server = await asyncio.start_server(greet, "127.0.0.1", 0)
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+            for _ in range(50):
+                with pytest.raises(Broken):
+                    await asyncio.wait_for(Pool().post(url, (), b"{}", 5.0), 2)
+            server.close()
+
+    on_a_loop(scene)
+
+
 class Source:
     """A body that is there piece by piece; says how much was asked for, and whether it was closed."""
 
