@@ -1,4 +1,8 @@
-"""What holds for every test: hypothesis measures the product, not how busy the machine is; a release is made once."""
+"""What holds for every test: hypothesis measures the product, not how busy the machine is; a release is made once.
+
+A commit's verdict is its own: property tests draw the same examples in every run of it. Others are looked for with
+`make test ARGS=--hypothesis-profile=explore`.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,8 @@ from hypothesis import HealthCheck, settings
 from tests.packaging.made import Made, MadeImage, made, made_image, runtime_is_kept
 from tests.real.filesystems import unmount_what_a_killed_run_left
 
-settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("house", settings.get_profile("explore"), derandomize=True)
 settings.load_profile("house")
 
 
