@@ -82,9 +82,9 @@ def test_what_ends_again_and_again_is_given_up_and_the_window_moves_on(
 
 
 def test_the_threads_of_a_worker_do_not_interrupt_each_other(gateway: Gateway) -> None:
-    """They share a processor where there is but one; a call passes through three of them."""
-    until(lambda: answers(gateway))  # by then the client's own thread is there
+    """They share a processor where there is but one; a call passes through several of them."""
+    until(lambda: answers(gateway))  # by then those that it starts when they are needed are there
     for worker in gateway.workers():
         threads = {task.name: (task / "comm").read_text().strip() for task in Path(f"/proc/{worker}/task").iterdir()}
-        assert list(threads.values()).count("tokio-rt-worker") >= 2, "the server's and the client's"
+        assert "tokio-rt-worker" in threads.values(), "the server's"
         assert {os.sched_getscheduler(int(thread)) for thread in threads} == {os.SCHED_BATCH}
