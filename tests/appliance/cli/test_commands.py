@@ -35,10 +35,10 @@ def stick(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def state(tmp_path: Path, stick: Path) -> Path:
-    """A site made an hour ago; a licence and configs for it are on the stick."""
-    with closing(make_site(tmp_path / "state", now=TODAY - timedelta(hours=1))) as site:
+    """A site made a moment ago, lest a midnight lie between; a licence and configs for it are on the stick."""
+    with closing(make_site(tmp_path / "state", now=TODAY - timedelta(seconds=2))) as site:
         key, epoch = site.key.public_key.keyid, site.epoch
-        record(site, entry("x", ended_at=int((TODAY - timedelta(minutes=30)).timestamp() * 1000)), name="w")
+        record(site, entry("x", ended_at=int((TODAY - timedelta(seconds=1)).timestamp() * 1000)), name="w")
     (stick / "licence.json").write_bytes(licence_bytes(key=key, epoch=epoch, now=TODAY))
     (stick / "elsewhere.json").write_bytes(licence_bytes(key="0" * 64, epoch=epoch, now=TODAY, serial=2))
     (stick / "config.yaml.signed").write_bytes(config_bytes(now=TODAY))
