@@ -108,7 +108,7 @@ def test_a_connection_that_has_ended_unnoticed_is_seen_when_it_is_looked_at(monk
             for _ in range(1000):
                 if connection.has_gone(look=True):
                     break
-                time.sleep(0.001)  # noqa: ASYNC251 - it is the loop's not turning that is wanted
+                time.sleep(0.001)  # it is the loop's not turning that is wanted
             assert connection.has_gone(look=True)
             assert not connection.has_gone(look=False)
             again = await pool.post(url, (), b"{}", 5.0)
